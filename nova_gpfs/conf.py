@@ -1,0 +1,134 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Options of the ``[gpfs]`` group.
+
+The group is also the one that oslo.config reads ``driver = gpfs`` from when
+``[DEFAULT] config_source`` names it, so ``driver`` is not an option of ours.
+"""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup(
+    'gpfs', title='GPFS image backend',
+    help="""
+Options of the GPFS image backend, used when ``[libvirt] images_type`` is
+``gpfs``.
+""")
+
+OPTIONS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        'mm_path',
+        default='/usr/lpp/mmfs/bin',
+        help="""
+Directory of the GPFS administration commands.
+
+The commands are run from this directory and from nowhere else; ``PATH`` is
+not searched.
+
+Possible values:
+
+* An absolute path. The default is where the GPFS packages install them.
+* The ``bin`` directory of a simulated cluster, for trying the plug-in out.
+"""),
+    cfg.FloatOpt(
+        'command_timeout',
+        default=120.0, min=1.0, max=86400.0,
+        help="""
+Time limit of one GPFS command, in seconds.
+
+A command that takes longer is ended together with everything it started.
+What it has done is then looked up on the file system before anything else
+happens, because a command that was ended may still have had its effect.
+
+Related options:
+
+* ``[gpfs] copy_timeout``, for the commands that copy data.
+"""),
+    cfg.FloatOpt(
+        'copy_timeout',
+        default=7200.0, min=1.0,
+        help="""
+Time limit of one GPFS command that copies data, in seconds.
+
+This holds for ``mmclone split``, ``mmclone redirect`` and for ``mmchattr``
+where it moves existing blocks to another storage pool.
+
+Related options:
+
+* ``[gpfs] command_timeout``
+"""),
+    cfg.ListOpt(
+        'rootless_commands',
+        default=['mmlsattr'],
+        item_type=cfg.types.String(choices=[
+            'mmclone', 'mmchattr', 'mmgetstate', 'mmlsattr', 'mmlscluster',
+            'mmlsconfig', 'mmlsdisk', 'mmlsfileset', 'mmlsfs', 'mmlspool',
+            'mmlsquota']),
+        help="""
+GPFS commands that run as the user of nova-compute.
+
+All others run as root in the privileged daemon of the plug-in. Which
+commands an ordinary user may run differs between releases and sites, so only
+the one that is known to work everywhere is in the default.
+
+Possible values:
+
+* A comma-separated list of GPFS commands. Add ``mmclone`` where the user of
+  nova-compute can clone a file of its own by hand: creating a disk is then
+  faster, and one command less runs as root.
+
+Related options:
+
+* ``[nova_gpfs_privileged]``, the privileged daemon.
+"""),
+    cfg.BoolOpt(
+        'require_clone',
+        default=False,
+        help="""
+Refuse to make a disk by a full copy.
+
+When GPFS cannot clone a master image, the disk is copied instead, and a
+warning says why. With this option the instance fails instead, with the same
+reason, so that a slow path is never taken unnoticed.
+
+Possible values:
+
+* ``False``: copy, log a warning and count it.
+* ``True``: fail.
+"""),
+    cfg.IntOpt(
+        'leftover_age',
+        default=86400, min=600,
+        help="""
+Age at which an unfinished download is removed, in seconds.
+
+A host that crashes while it fetches or converts an image leaves a directory
+below ``instances_path``. It is removed by the next host that starts or
+fetches an image, once nothing in it has changed for this long. Set it to
+more than the longest time for which a download or conversion may stand still
+and to more than the clocks of the compute hosts may differ.
+"""),
+]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Make the options known to ``conf``; doing it again is harmless."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTIONS, group=GROUP)
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    """Return the options for oslo-config-generator and the validator."""
+    return [(GROUP, OPTIONS)]

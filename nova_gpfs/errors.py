@@ -1,0 +1,255 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Every state that stops the plug-in, each with the operator's next step.
+
+The names say what is the case, not what was being done. ``str()`` of an
+error is one line for a log or an instance fault; ``next_step`` is what an
+operator does about it. All arguments are positional and all attributes are
+plain values.
+"""
+
+from __future__ import annotations
+
+
+class GpfsError(Exception):
+    """Base of all errors of this package."""
+
+    summary = 'GPFS failed'
+    next_step = 'See the log of nova-compute for the command that failed.'
+
+    def __str__(self) -> str:
+        detail = ' '.join(str(arg) for arg in self.args)
+        sentence = f'{self.summary}: {detail}' if detail else self.summary
+        return f'{sentence.rstrip(".")}. {self.next_step}'
+
+
+class CommandFailed(GpfsError):
+    """An mm command did not do what was asked, for an unrecognised reason.
+
+    Keeps everything the command said. The exit code alone means little: some
+    builds report a failure on stderr and exit with 0.
+    """
+
+    summary = 'GPFS command failed'
+    next_step = ('Run the command by hand on this host and look at '
+                 '/var/adm/ras/mmfs.log.latest.')
+
+    def __init__(self, argv: tuple[str, ...], rc: int, stdout: str,
+                 stderr: str) -> None:
+        super().__init__(argv, rc, stdout, stderr)
+        self.argv = argv
+        self.rc = rc
+        self.stdout = stdout
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        said = ' '.join((self.stderr or self.stdout).split())[:500]
+        return (f'{self.summary}: "{" ".join(self.argv)}" exited with '
+                f'{self.rc}: {said or "(nothing said)"}. {self.next_step}')
+
+
+class TimedOut(GpfsError):
+    """A command was ended at its time limit; what it did is not known."""
+
+    summary = 'GPFS command did not end in time'
+    next_step = ('Check "mmdiag --waiters" and "mmgetstate" on this host, or '
+                 'raise [gpfs] command_timeout.')
+
+    def __init__(self, argv: tuple[str, ...], seconds: float) -> None:
+        super().__init__(argv, seconds)
+        self.argv = argv
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return (f'{self.summary}: "{" ".join(self.argv)}" after '
+                f'{self.seconds:g} s. {self.next_step}')
+
+
+class OutputNotUnderstood(GpfsError):
+    """A command printed something that its parser does not know."""
+
+    summary = 'GPFS printed something unknown'
+    next_step = ('Record it with tools/record-mm and report it; nothing was '
+                 'changed because of it.')
+
+
+class ProgramMissing(GpfsError):
+    """An mm program is not where [gpfs] mm_path says."""
+
+    summary = 'GPFS program is missing'
+    next_step = 'Install GPFS on this host or correct [gpfs] mm_path.'
+
+
+class NotPermitted(GpfsError):
+    """The caller may not run this command or may not touch this path."""
+
+    summary = 'Not permitted'
+    next_step = ('Check the privileged helper (sudoers or rootwrap for '
+                 'nova_gpfs.privsep.context), the owners and modes below '
+                 'instances_path, and [gpfs] rootless_commands.')
+
+
+class NotReady(GpfsError):
+    """The daemon of this node cannot serve: down, arbitrating, no quorum."""
+
+    summary = 'GPFS is not ready on this host'
+    next_step = 'Check "mmgetstate -a"; start it with "mmstartup".'
+
+
+class NotMounted(GpfsError):
+    """The file system is not mounted here, or its handle is stale."""
+
+    summary = 'The GPFS file system is not mounted on this host'
+    next_step = ('Mount it with "mmmount"; nothing was written below the '
+                 'mount point.')
+
+
+class WrongFileSystem(GpfsError):
+    """Another file system, or another directory, stands at the path."""
+
+    summary = 'Another file system is mounted at the path'
+    next_step = ('Mount the file system that instances_path belongs to; '
+                 'nothing was written.')
+
+
+class NotGpfs(GpfsError):
+    """A path does not lie on a GPFS file system."""
+
+    summary = 'Not on a GPFS file system'
+    next_step = 'Set instances_path to a directory on GPFS.'
+
+
+class ClonesNotSupported(GpfsError):
+    """The cluster or the file system is too old for file clones."""
+
+    summary = 'File clones are not supported'
+    next_step = ('File clones need minReleaseLevel 1200 and file system '
+                 'format 12.00: see "mmchconfig release=LATEST" and '
+                 '"mmchfs -V full".')
+
+
+class DifferentFilesets(GpfsError):
+    """Two paths that clones connect lie in different filesets."""
+
+    summary = 'Masters and instances are in different filesets'
+    next_step = ('Clones stay within one fileset: keep instances_path and '
+                 'everything below it in the same one.')
+
+
+class NoSuchFile(GpfsError):
+    """The file or its directory does not exist."""
+
+    summary = 'No such file'
+    next_step = 'Check that nothing else removes files below instances_path.'
+
+
+class AlreadyExists(GpfsError):
+    """The target exists already; it was not touched."""
+
+    summary = 'The target exists already and was left alone'
+    next_step = 'Find out who made it; nothing overwrites a disk.'
+
+
+class NoSuchFileSystem(GpfsError):
+    """The cluster does not know the file system."""
+
+    summary = 'No such file system'
+    next_step = 'See "mmlsfs all".'
+
+
+class NoSuchFileset(GpfsError):
+    """The file system has no fileset of that name."""
+
+    summary = 'No such fileset'
+    next_step = 'See "mmlsfileset DEVICE".'
+
+
+class NoSuchPool(GpfsError):
+    """The file system has no storage pool of that name."""
+
+    summary = 'No such storage pool'
+    next_step = 'See "mmlspool DEVICE" and correct the name.'
+
+
+class NoSpace(GpfsError):
+    """The file system or the storage pool is full."""
+
+    summary = 'No space left'
+    next_step = 'See "mmdf DEVICE"; free space or add disks.'
+
+
+class QuotaExceeded(GpfsError):
+    """A quota of the fileset, user or group is used up."""
+
+    summary = 'Quota exceeded'
+    next_step = 'See "mmlsquota -j FILESET DEVICE"; raise the quota.'
+
+
+class ReadOnly(GpfsError):
+    """The file is sealed as a clone parent, or its file system read-only."""
+
+    summary = 'Read-only'
+    next_step = 'Look at "mmclone show FILE" and at the mount options.'
+
+
+class FileBusy(GpfsError):
+    """The file is open and therefore cannot become a clone parent."""
+
+    summary = 'The file is open'
+    next_step = 'Wait until it is closed; find the user with "mmlsopenfiles".'
+
+
+class CloneParentInvalid(GpfsError):
+    """A file that should be a sealed clone parent is not one."""
+
+    summary = 'Not a clone parent'
+    next_step = ('Move the master away from the cache (its disks keep '
+                 'working); the next boot fetches it again.')
+
+
+class CloneHasChildren(GpfsError):
+    """A clone parent cannot go because disks still hang on it."""
+
+    summary = 'The clone parent still has clones'
+    next_step = 'Nothing to do: it goes when its last clone goes.'
+
+
+class CannotClone(GpfsError):
+    """A clone is impossible here, while a full copy would be possible."""
+
+    summary = 'Cannot clone'
+    next_step = ('Remove the obstacle, or set [gpfs] require_clone = False to '
+                 'allow full copies.')
+
+
+class PlacementRefused(GpfsError):
+    """GPFS cannot give a file the placement that was asked for."""
+
+    summary = 'Placement refused'
+    next_step = ('Compare the placement with "mmlspool", "mmlsdisk" and the '
+                 'maxima in "mmlsfs DEVICE -M -R".')
+
+
+class Misconfigured(GpfsError):
+    """nova.conf asks for something that this backend cannot do safely."""
+
+    summary = 'The configuration cannot work with images_type = gpfs'
+    next_step = 'Change the option and start nova-compute again.'
+
+
+class UnknownNova(GpfsError):
+    """This Nova does not look like one that the plug-in knows."""
+
+    summary = 'This release of Nova is not known to nova-gpfs'
+    next_step = ('Install a release of nova-gpfs that supports it, or set '
+                 'images_type back.')

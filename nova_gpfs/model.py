@@ -1,0 +1,190 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Values that the parts of the plug-in exchange: frozen, without I/O.
+
+Sizes are bytes. Names are GPFS's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class Change(enum.Enum):
+    """What asking for a state has done.
+
+    ``ALREADY`` means that just the state asked for was found. A different
+    state under the same name is an error, never ``ALREADY``.
+    """
+
+    MADE = 'made'
+    ALREADY = 'already'
+
+
+class Ancestors(enum.Enum):
+    """From whom a clone is detached."""
+
+    ALL = 'all'          # mmclone split
+    PARENT = 'parent'    # mmclone redirect
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where the blocks of a file are to live; ``None`` leaves a field be."""
+
+    pool: str | None = None
+    data_replicas: int | None = None
+    metadata_replicas: int | None = None
+    write_affinity_depth: int | None = None
+    block_group_factor: int | None = None
+    write_affinity_failure_group: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every field leaves GPFS's own choice alone."""
+        return self == Placement()
+
+
+@dataclasses.dataclass(frozen=True)
+class CloneInfo:
+    """One row of ``mmclone show``.
+
+    A file that is no clone and no parent has ``is_parent`` False and the
+    other fields None. ``depth`` counts from the root of the clone tree and
+    is not kept current by GPFS when an ancestor is redirected or split (IBM
+    documentation, mmclone command), so nothing may be decided by it.
+    """
+
+    is_parent: bool = False
+    depth: int | None = None
+    parent_inode: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FileAttributes:
+    """What ``mmlsattr -L`` says of a file; data_* is None on a directory."""
+
+    fileset: str
+    pool: str
+    metadata_replicas: int
+    max_metadata_replicas: int
+    data_replicas: int | None = None
+    max_data_replicas: int | None = None
+    immutable: bool = False
+    append_only: bool = False
+    flags: tuple[str, ...] = ()
+    misc: tuple[str, ...] = ()
+    snapshot: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """A storage pool; sizes in bytes."""
+
+    name: str
+    id: int
+    block_size: int
+    holds_data: bool
+    holds_metadata: bool
+    total_data: int
+    free_data: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Fileset:
+    """A fileset; ``path`` is '' while it is not linked."""
+
+    name: str
+    id: int
+    path: str
+    linked: bool
+    inode_space: int
+    owns_inode_space: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """A network shared disk of a file system; size in bytes."""
+
+    name: str
+    failure_group: str
+    pool: str
+    holds_data: bool
+    holds_metadata: bool
+    status: str
+    availability: str
+    size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FileSystem:
+    """What ``mmlsfs -Y`` says; ``version`` like (22, 0) for '22.00 (...)'."""
+
+    name: str
+    mount_point: str
+    version: tuple[int, int]
+    block_size: int
+    default_data_replicas: int
+    max_data_replicas: int
+    default_metadata_replicas: int
+    max_metadata_replicas: int
+    uid: str = ''
+    quotas_enforced: str = ''
+    filesetdf: bool = False
+    strict_replication: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Quota:
+    """Block quota of a fileset in bytes; a limit of 0 means none."""
+
+    usage: int
+    soft_limit: int
+    hard_limit: int
+    in_doubt: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A node of the cluster."""
+
+    number: int
+    daemon_name: str
+    admin_name: str
+    address: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """The cluster that this host belongs to.
+
+    ``daemon_state`` is this node's, in mmgetstate's words (active,
+    arbitrating, down, unknown). ``min_release_level`` is a number like 1403.
+    """
+
+    id: str
+    name: str
+    nodes: tuple[Node, ...]
+    node_name: str
+    daemon_state: str
+    min_release_level: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a command ended; ``rc`` is negative for a signal."""
+
+    rc: int
+    stdout: str
+    stderr: str
