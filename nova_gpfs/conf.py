@@ -19,6 +19,7 @@ The group is also the one that oslo.config reads ``driver = gpfs`` from when
 from __future__ import annotations
 
 from oslo_config import cfg
+from oslo_config import types
 
 GROUP = cfg.OptGroup(
     'gpfs', title='GPFS image backend',
@@ -72,7 +73,7 @@ Related options:
     cfg.ListOpt(
         'rootless_commands',
         default=['mmlsattr'],
-        item_type=cfg.types.String(choices=[
+        item_type=types.String(choices=[
             'mmclone', 'mmchattr', 'mmgetstate', 'mmlsattr', 'mmlscluster',
             'mmlsconfig', 'mmlsdisk', 'mmlsfileset', 'mmlsfs', 'mmlspool',
             'mmlsquota']),
