@@ -1,0 +1,140 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What of Nova the plug-in leans on, as data, and whether it is there.
+
+Nova makes no promise about any of this. A name that is gone would leave an
+override that nobody calls, and a parameter that moved would be filled with
+something else; both are found here, before a disk is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import importlib
+import inspect
+import operator
+
+#: Nova 2025.1, the oldest release that the plug-in is tested with.
+OLDEST = 31
+#: Nova 2026.2, the newest release that the plug-in is tested with.
+NEWEST = 34
+
+Expected = Mapping[str, Mapping[str, str]]
+
+#: Needed while nova.conf is parsed; nova.virt.libvirt is not imported then.
+TO_ACTIVATE: Expected = {
+    'nova.virt.driver': {
+        'load_compute_driver': 'virtapi compute_driver',
+    },
+}
+
+#: Every function that the plug-in overrides, or calls by position, with the
+#: names of its parameters. ``...`` stands for any others that may follow:
+#: those functions gained one between OLDEST and NEWEST, or are only passed
+#: through.
+TO_INSTALL: Expected = {
+    'nova.virt.libvirt.imagebackend': {
+        'Backend.__init__': 'self use_cow',
+        'Backend.backend': 'self image_type',
+        'Backend.by_name': 'self instance name image_type disk_info_mapping',
+        'Backend.by_libvirt_path': 'self instance path image_type',
+        'Image.cache': 'self fetch_func filename size safe *args **kwargs',
+        'Image.exists': 'self',
+        'Flat.__init__': 'self instance disk_name path disk_info_mapping',
+        'Flat._get_driver_format': 'self',
+        'Flat.create_image':
+            'self prepare_template base size safe *args **kwargs',
+        'Flat.get_model': 'self connection',
+        'Flat.resize_image': 'self size',
+    },
+    'nova.virt.libvirt.imagecache': {
+        'get_cache_fname': 'image_id',
+    },
+    'nova.virt.libvirt.utils': {
+        'fetch_image': 'context target image_id trusted_certs',
+    },
+    'nova.virt.images': {
+        'convert_image': 'source dest in_format out_format ...',
+        'get_image_format': 'path',
+        'qemu_img_info': 'path format',
+    },
+    'nova.virt.disk.api': {
+        'extend': 'image size',
+        'is_image_extendable': 'image',
+        'resize2fs': 'image ...',
+    },
+    'nova.virt.libvirt.driver': {
+        'LibvirtDriver.__init__': 'self virtapi read_only',
+        'LibvirtDriver.init_host': 'self host',
+        'LibvirtDriver.resume_state_on_host_boot':
+            'self context instance network_info ...',
+        'LibvirtDriver.power_on': 'self context instance network_info ...',
+        'LibvirtDriver.reboot':
+            'self context instance network_info reboot_type ...',
+        'LibvirtDriver.snapshot':
+            'self context instance image_id update_task_state',
+        'LibvirtDriver.spawn': 'self context instance image_meta ...',
+        'LibvirtDriver.rescue':
+            'self context instance network_info image_meta ...',
+        'LibvirtDriver.cache_image': 'self context image_id',
+        'LibvirtDriver.migrate_disk_and_power_off':
+            'self context instance dest flavor network_info ...',
+        'LibvirtDriver.finish_migration':
+            'self context migration instance disk_info network_info '
+            'image_meta resize_instance ...',
+        'LibvirtDriver.finish_revert_migration':
+            'self context instance network_info migration ...',
+        'LibvirtDriver.pre_live_migration':
+            'self context instance block_device_info network_info '
+            'disk_info migrate_data ...',
+        'LibvirtDriver._create_image':
+            'self context instance disk_mapping ...',
+        'LibvirtDriver._disk_raw_to_qcow2': 'path',
+        'LibvirtDriver._get_disk_config_image_type': '',
+    },
+}
+
+
+def parameters(function: object) -> list[str]:
+    """Return the names of a function's parameters, stars included."""
+    if not callable(function):
+        return ['(not a function)']
+    stars = {inspect.Parameter.VAR_POSITIONAL: '*',
+             inspect.Parameter.VAR_KEYWORD: '**'}
+    return [stars.get(each.kind, '') + each.name
+            for each in inspect.signature(function).parameters.values()]
+
+
+def fits(found: list[str], expected: str) -> bool:
+    """Whether the parameters found are the ones in a row of the table."""
+    names = expected.split()
+    if names[-1:] == ['...']:
+        return found[:len(names) - 1] == names[:-1]
+    return found == names
+
+
+def differences(expected: Expected) -> Iterator[str]:
+    """Yield a sentence for each function that is not as expected."""
+    for module, functions in expected.items():
+        for name, wanted in functions.items():
+            try:
+                function = operator.attrgetter(name)(
+                    importlib.import_module(module))
+            except (ImportError, AttributeError) as error:
+                yield f'{module}.{name} is missing ({error})'
+                continue
+            found = parameters(function)
+            if not fits(found, wanted):
+                yield (f'{module}.{name} takes ({", ".join(found)}) instead '
+                       f'of ({", ".join(wanted.split())})')
