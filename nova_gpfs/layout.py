@@ -1,0 +1,82 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Where the plug-in keeps its own files below instances_path.
+
+::
+
+    <instances_path>/_gpfs/identity.json     what file system this is
+                          /masters/<key>/    one sealed master each
+                          /incoming/<room>/  masters that are being made
+                          /locks/
+
+Nothing here reads or writes; names only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+
+_PLAIN_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,199}')
+
+
+def master_key(*parts: str | None) -> str:
+    """Return the name of a master that these parts describe.
+
+    Parts are joined with ``_`` and empty ones are left out. What is not a
+    letter, digit, dot, dash or underscore is replaced, so a key never leaves
+    its directory and never looks like an option.
+
+    :raises ValueError: nothing usable is left
+    """
+    joined = '_'.join(part for part in parts if part)
+    key = re.sub(r'[^A-Za-z0-9._-]', '-', joined).lstrip('.-_')[:200]
+    if not _PLAIN_NAME.fullmatch(key):
+        raise ValueError(f'no master can be called {joined!r}')
+    return key
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Paths below one instances_path."""
+
+    instances_path: str
+
+    @property
+    def home(self) -> str:
+        return os.path.join(self.instances_path, '_gpfs')
+
+    @property
+    def identity(self) -> str:
+        return os.path.join(self.home, 'identity.json')
+
+    @property
+    def masters(self) -> str:
+        return os.path.join(self.home, 'masters')
+
+    @property
+    def incoming(self) -> str:
+        return os.path.join(self.home, 'incoming')
+
+    @property
+    def locks(self) -> str:
+        return os.path.join(self.home, 'locks')
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """Every directory of ours, parents first."""
+        return (self.home, self.masters, self.incoming, self.locks)
+
+    def master(self, key: str) -> str:
+        return os.path.join(self.masters, key)
