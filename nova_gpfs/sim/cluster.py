@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A simulated cluster, for tests, demonstrations and benchmarks."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+import json
+import os
+from typing import Any
+
+from nova_gpfs.sim import builder
+from nova_gpfs.sim import filesystems
+from nova_gpfs.sim import spec as specs
+from nova_gpfs.sim import store
+from nova_gpfs.sim import switches
+
+Spec = specs.Spec
+
+
+class Cluster:
+    """A cluster that lives in a directory.
+
+    Holds nothing open: every method looks at the state as it is now.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+
+    def bin_dir(self, node: str | None = None) -> str:
+        """Return the directory of the mm programs, as a node sees it."""
+        if node is None:
+            return os.path.join(self.directory, 'bin')
+        return builder.node_bin(self.directory, node)
+
+    def _state(self) -> store.Store:
+        return store.Store(self.directory)
+
+    def _system(self, fs: str) -> filesystems.FileSystem:
+        return filesystems.named(self._state(), fs)
+
+    def mount_point(self, fs: str = 'fs0') -> str:
+        """Return where a file system is mounted."""
+        return builder.mount_point(self.directory,
+                                   self._system(fs).mount_name)
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the calls so far: time, node, argv, rc, seconds.
+
+        ``rc`` is negative for a call that a fault killed and None for one
+        that a fault made hang.
+        """
+        path = os.path.join(self.directory, 'calls.log')
+        with builtins.open(path) as lines:
+            return [json.loads(line) for line in lines]
+
+    def set_switch(self, name: str, value: str) -> None:
+        """Move a switch; switches.UnknownSwitch when that cannot be."""
+        switches.put(self._state(), name, value)
+
+
+def create(directory: str | os.PathLike[str],
+           spec: Spec | Mapping[str, Any] | None = None,
+           data_dir: str | os.PathLike[str] | None = None) -> Cluster:
+    """Make a cluster in a directory that is new or empty.
+
+    ``data_dir`` puts the files on another file system. FileExistsError if
+    there is a cluster already, spec.SpecInvalid if it cannot be.
+    """
+    checked = specs.parse(spec)
+    os.makedirs(directory, exist_ok=True)
+    path = os.path.realpath(directory)
+    data = os.path.realpath(data_dir or os.path.join(path, 'data'))
+    os.makedirs(data, exist_ok=True)
+    builder.build(path, checked, data)
+    return Cluster(path)
+
+
+def open(directory: str | os.PathLike[str]) -> Cluster:
+    """Return the cluster of a directory; FileNotFoundError if none."""
+    path = os.path.realpath(directory)
+    store.Store(path).close()
+    return Cluster(path)

@@ -1,0 +1,132 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Behaviour that nobody has confirmed: one named switch for each question.
+
+The first alternative is the default. The product must work with a switch in
+any position; ``nova-gpfs-sim switch DIR set NAME VALUE`` moves it.
+"""
+
+from __future__ import annotations
+
+from nova_gpfs.sim import store
+
+UNRECORDED = 'UNRECORDED'
+
+_SPACE = 'IBM documentation, File clones and disk space management (5.2.3)'
+_HEADER = 'gpfs.h (IBM), gpfs_clone_snap'
+
+
+class Switch:
+    """A question, its possible answers and what is known about them."""
+
+    __slots__ = ('question', 'alternatives', 'source')
+
+    def __init__(self, question: str, alternatives: str,
+                 source: str = UNRECORDED) -> None:
+        self.question = question
+        self.alternatives = tuple(alternatives.split())
+        self.source = source
+
+    @property
+    def default(self) -> str:
+        """The answer of a new cluster."""
+        return self.alternatives[0]
+
+
+SWITCHES = {
+    'exit_code_on_failure': Switch(
+        'Exit code of a command that reports a failure',
+        'errno zero one'),
+    'clone_across_filesets': Switch(
+        'Clone whose parent lies in another fileset (Cinder forbids it, the '
+        'header speaks of file systems only)',
+        'refuse allow'),
+    'snap_of_open_file': Switch(
+        'Two-name snap of a file that is open for writing (Cinder does it '
+        'with attached volumes; the header lists EBUSY)',
+        'allow refuse'),
+    'split_parent_with_children': Switch(
+        'Split or redirect of a clone that is itself a parent',
+        'refuse allow'),
+    'split_of_plain_file': Switch(
+        'Split or redirect of a file that is not a clone',
+        'refuse ignore', 'gpfs.h (IBM), gpfs_clone_split: EPERM'),
+    'several_files': Switch(
+        'Split, redirect, show, mmchattr or mmlsattr of several files, one '
+        'of which fails',
+        'continue stop'),
+    'nonroot_mmclone': Switch(
+        'mmclone by a user who is not root (read access to the source is '
+        'documented, the security section was not readable)',
+        'allow refuse', _SPACE),
+    'superuser': Switch(
+        'Who counts as root: the owner of the cluster directory as well, so '
+        'that the simulator can be used without root, or uid 0 alone',
+        'owner root', 'the simulator itself'),
+    'copy_mode': Switch(
+        'Mode of a clone: that of its parent less the umask, 0666 less the '
+        'umask, or 0600 (Cinder always sets it afterwards)',
+        'parent umask private'),
+    'snap_mode': Switch(
+        'Mode of the parent that a two-name snap makes',
+        'source umask', 'IBM documentation, Listing file clones (5.2.3), '
+        'sample output'),
+    'clone_placement': Switch(
+        'Pool and replicas that a clone and a snapped parent start with: '
+        'those of the source, or the defaults of the file system',
+        'source defaults'),
+    'pool_change': Switch(
+        'mmchattr -P by a user who is not root',
+        'root anyone', 'gpfs_fcntl.h (IBM), gpfsSetStoragePool_t'),
+    'move_now': Switch(
+        'mmchattr without -I: move blocks at once or leave that for later',
+        'yes defer'),
+    'replicas_beyond_failure_groups': Switch(
+        'More replicas than the pool has failure groups (depends on strict '
+        'replication at the site)',
+        'refuse warn', 'IBM documentation, Using replication in a storage '
+        'pool (6.0.1): a warning or an error'),
+    'write_affinity_elsewhere': Switch(
+        'Write affinity on a file whose pool does not allow it',
+        'refuse ignore', 'IBM documentation, FPO settings (5.0.0): no effect'),
+    'fill_check': Switch(
+        'When snap and copy look for space: where the fileset has a limit, '
+        'always (pools too), or never',
+        'limits all off'),
+    'copy_over_quota': Switch(
+        'Copy in a fileset whose block limit is reached (a fresh clone owns '
+        'no blocks; the header lists ENOSPC and not EDQUOT)',
+        'refuse allow'),
+}
+
+
+class UnknownSwitch(Exception):
+    """There is no switch of that name, or no such position."""
+
+
+def value(state: store.Store, name: str) -> str:
+    """Return the position of a switch."""
+    rows = state.rows('SELECT value FROM switch WHERE name = ?', name)
+    return str(rows[0][0]) if rows else SWITCHES[name].default
+
+
+def put(state: store.Store, name: str, position: str) -> None:
+    """Move a switch; UnknownSwitch when that cannot be."""
+    if name not in SWITCHES:
+        raise UnknownSwitch(f'no switch {name}')
+    if position not in SWITCHES[name].alternatives:
+        choices = ', '.join(SWITCHES[name].alternatives)
+        raise UnknownSwitch(f'{name} can be: {choices}')
+    with state.change():
+        state.execute('INSERT OR REPLACE INTO switch VALUES (?, ?)',
+                      name, position)
