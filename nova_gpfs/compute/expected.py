@@ -110,8 +110,9 @@ def parameters(function: object) -> list[str]:
     """Return the names of a function's parameters, stars included."""
     if not callable(function):
         return ['(not a function)']
-    stars = {inspect.Parameter.VAR_POSITIONAL: '*',
-             inspect.Parameter.VAR_KEYWORD: '**'}
+    stars: dict[object, str] = {
+        inspect.Parameter.VAR_POSITIONAL: '*',
+        inspect.Parameter.VAR_KEYWORD: '**'}
     return [stars.get(each.kind, '') + each.name
             for each in inspect.signature(function).parameters.values()]
 
