@@ -99,6 +99,14 @@ class NotPermitted(GpfsError):
                  'instances_path, and [gpfs] rootless_commands.')
 
 
+class InvalidName(GpfsError):
+    """A path or a name that no GPFS command may be given."""
+
+    summary = 'Not a path or name for a GPFS command'
+    next_step = ('Correct it where it comes from: nova.conf, a flavor or an '
+                 'image; nothing was run.')
+
+
 class NotReady(GpfsError):
     """The daemon of this node cannot serve: down, arbitrating, no quorum."""
 

@@ -1,0 +1,118 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The kinds of words that an mm command line is made of.
+
+A command's fields are annotated with one of these kinds, and a value that is
+not of its kind makes no command. So no field can become an option, name
+another file than it seems to, or break a line of output in two, whoever
+fills it in: the rules hold on both sides of the privileged daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import functools
+import os
+import re
+import typing
+from typing import Annotated, Any
+
+from nova_gpfs import errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of word and the rule that tells whether a value is of it."""
+
+    name: str
+    holds: Callable[[Any], bool]
+
+
+def _is_path(value: Any) -> bool:
+    return (isinstance(value, str) and value.startswith('/')
+            and not value.startswith('//')
+            and os.path.normpath(value) == value
+            and not re.search(r'[\x00-\x1f\x7f]', value))
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    def holds(value: Any) -> bool:
+        return isinstance(value, str) and bool(re.fullmatch(pattern, value))
+    return holds
+
+
+def _between(low: int, high: int) -> Callable[[Any], bool]:
+    def holds(value: Any) -> bool:
+        return type(value) is int and low <= value <= high
+    return holds
+
+
+def _or_none(kind: Kind) -> Kind:
+    return Kind(kind.name, lambda value: value is None or kind.holds(value))
+
+
+PATH = Kind('absolute path', _is_path)
+# 1 to 255 characters (IBM documentation, "Filesets"); which ones is not
+# documented in what could be read, so all that cannot be taken for an
+# option, a path or a column separator.
+NAME = Kind('name', _matches(r'(?!-)[^\s/:\x00-\x1f\x7f]{1,255}'))
+REPLICAS = Kind('number of replicas (1 to 3)', _between(1, 3))
+DEPTH = Kind('write affinity depth', _between(0, 2))
+FACTOR = Kind('block group factor', _between(1, 2 ** 20))
+# Lists of "rack,position,node" with wildcards and ranges, ";" between them.
+FAILURE_GROUP = Kind('write affinity failure group',
+                     _matches(r'[0-9,;*\[\]][0-9,;*\[\]-]{0,254}'))
+
+Path = Annotated[str, PATH]
+Name = Annotated[str, NAME]
+OptionalName = Annotated[str | None, _or_none(NAME)]
+OptionalReplicas = Annotated[int | None, _or_none(REPLICAS)]
+OptionalDepth = Annotated[int | None, _or_none(DEPTH)]
+OptionalFactor = Annotated[int | None, _or_none(FACTOR)]
+OptionalFailureGroup = Annotated[str | None, _or_none(FAILURE_GROUP)]
+
+
+@functools.cache
+def kinds(command: Any) -> dict[str, Kind]:
+    """Return the kind of each field of a command class.
+
+    :raises TypeError: a field has no kind
+    """
+    hints = typing.get_type_hints(command, include_extras=True)
+    found = {}
+    for field in dataclasses.fields(command):
+        kind = getattr(hints[field.name], '__metadata__', (None,))[0]
+        if not isinstance(kind, Kind):
+            raise TypeError(f'{command.__name__}.{field.name} has no kind')
+        found[field.name] = kind
+    return found
+
+
+def check(command: Any) -> None:
+    """Refuse a command one of whose fields is not of its kind.
+
+    :raises errors.InvalidName: with the field's name and value
+    """
+    for name, kind in kinds(command.__class__).items():
+        value = getattr(command, name)
+        if not kind.holds(value):
+            raise errors.InvalidName(f'{value!r} is no {kind.name}')
+
+
+def paths(command: Any) -> tuple[str, ...]:
+    """Return the values of a command's fields that are paths."""
+    return tuple(getattr(command, name)
+                 for name, kind in kinds(command.__class__).items()
+                 if kind is PATH)

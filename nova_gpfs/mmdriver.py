@@ -1,0 +1,316 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The driver over the mm commands.
+
+A command's own word is not taken for its result. When all is well, the
+target of a clone is looked at with stat(2) alone, since disks are made often
+and must be made fast; everything else is looked up with mmclone show or
+mmlsattr. After a failure or a time-out the same look decides, because a
+command that failed may have had its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import dataclasses
+import errno
+import os
+import stat
+from typing import Any, TypeVar
+
+from oslo_config import cfg
+
+from nova_gpfs import driver
+from nova_gpfs import errors
+from nova_gpfs.mm import base
+from nova_gpfs.mm import mmchattr
+from nova_gpfs.mm import mmclone
+from nova_gpfs.mm import mmgetstate
+from nova_gpfs.mm import mmlsattr
+from nova_gpfs.mm import mmlscluster
+from nova_gpfs.mm import mmlsconfig
+from nova_gpfs.mm import mmlsdisk
+from nova_gpfs.mm import mmlsfileset
+from nova_gpfs.mm import mmlsfs
+from nova_gpfs.mm import mmlspool
+from nova_gpfs.mm import mmlsquota
+from nova_gpfs import model
+from nova_gpfs import privsep
+from nova_gpfs import run
+
+T = TypeVar('T')
+
+_DISK_MODE = 0o644
+
+# What the kernel says of a file on a file system whose daemon is gone (IBM
+# documentation, "GPFS daemon went down", "Quorum loss").
+_GONE = (errno.ESTALE, errno.ENODEV, errno.ENOTCONN)
+
+# Failures whose text does not tell why; a look may.
+_VAGUE = (errors.CommandFailed, errors.NotGpfs, errors.NotPermitted,
+          errors.OutputNotUnderstood)
+
+
+def from_conf(conf: cfg.ConfigOpts) -> MmDriver:
+    """Return the driver that the options of ``[gpfs]`` describe.
+
+    Commands named by ``rootless_commands`` run as the current user, all
+    others in the privileged daemon.
+    """
+    local = run.Local(conf.gpfs.mm_path, conf.gpfs.command_timeout,
+                      conf.gpfs.copy_timeout)
+    rootless = frozenset(conf.gpfs.rootless_commands)
+
+    def route(command: base.Command[Any]) -> model.Result:
+        if command.program in rootless:
+            return local(command)
+        return privsep.run(command)
+
+    return MmDriver(route, privsep.give)
+
+
+class MmDriver(driver.GpfsDriver):
+    """Composed of what runs commands and what gives a root's file to us."""
+
+    def __init__(self, transport: base.Transport,
+                 give: Callable[[str], None]) -> None:
+        """``give`` makes a clone at a path the current user's own."""
+        self._run = transport
+        self._give = give
+
+    def cluster(self) -> model.Cluster:
+        summary = self._ask(mmlscluster.List())
+        here = self._ask(mmgetstate.Get())
+        return model.Cluster(
+            id=summary.id, name=summary.name, nodes=summary.nodes,
+            node_name=here.node, daemon_state=here.state,
+            min_release_level=self._ask(mmlsconfig.List()))
+
+    def file_system(self, name: str) -> model.FileSystem:
+        found = self._ask(mmlsfs.List(name))
+        if len(found) != 1:
+            raise errors.OutputNotUnderstood(
+                f'mmlsfs {name} listed {len(found)} file systems')
+        return found[0]
+
+    def file_systems(self) -> tuple[model.FileSystem, ...]:
+        return self._ask(mmlsfs.List('all'))
+
+    def pools(self, file_system: str) -> tuple[model.Pool, ...]:
+        return self._ask(mmlspool.List(file_system))
+
+    def filesets(self, file_system: str) -> tuple[model.Fileset, ...]:
+        return self._ask(mmlsfileset.List(file_system))
+
+    def disks(self, file_system: str) -> tuple[model.Disk, ...]:
+        return self._ask(mmlsdisk.List(file_system))
+
+    def quota(self, file_system: str, fileset: str) -> model.Quota | None:
+        try:
+            return self._ask(mmlsquota.List(file_system, fileset))
+        except errors.NoSuchFileset:
+            # Said of every fileset where quotas are off.
+            if fileset in {one.name for one in self.filesets(file_system)}:
+                return None
+            raise
+
+    def attributes(self, path: str) -> model.FileAttributes:
+        return self._ask_of(path, mmlsattr.List(path))
+
+    def clone_info(self, path: str) -> model.CloneInfo:
+        return self._ask_of(path, mmclone.Show(path))
+
+    def seal(self, path: str) -> model.Change:
+        command = mmclone.Seal(path)
+        failure = self._attempt(command)
+        try:
+            self._confirm(path, lambda info: info.is_parent, failure, command)
+        except _VAGUE as error:
+            names = _stat(path).st_nlink
+            if names > 1:
+                raise errors.CannotClone(
+                    f'{path} has {names} names (hard links)') from error
+            raise
+        return (model.Change.ALREADY if isinstance(failure, errors.ReadOnly)
+                else model.Change.MADE)
+
+    def snapshot(self, source: str, parent: str) -> model.Change:
+        command = mmclone.Snap(source, parent)
+        _require_absent(parent)
+        failure = self._attempt(command)
+        if isinstance(failure, errors.AlreadyExists):
+            raise failure
+        self._confirm(
+            source,
+            lambda info: info.parent_inode == _stat(parent).st_ino,
+            failure, command)
+        return model.Change.MADE
+
+    def clone(self, parent: str, target: str) -> model.Change:
+        command = mmclone.Copy(parent, target)
+        wanted = _stat(parent)
+        _require_absent(target)
+        failure = self._attempt(command)
+        if isinstance(failure, errors.AlreadyExists):
+            raise failure
+        if failure or not _is_file(target, wanted.st_size):
+            self._confirm_clone(command, wanted.st_ino, failure)
+        self._own(target)
+        return model.Change.MADE
+
+    def detach(self, path: str, ancestors: model.Ancestors) -> model.Change:
+        wholly = ancestors is model.Ancestors.ALL
+        command = mmclone.Split(path) if wholly else mmclone.Redirect(path)
+        before = self.clone_info(path).parent_inode
+        if before is None:
+            return model.Change.ALREADY
+        kept = (None,) if wholly else ()
+
+        def holds(info: model.CloneInfo) -> bool:
+            if kept:
+                return info.parent_inode in kept
+            return info.parent_inode != before
+
+        self._confirm(path, holds, self._attempt(command), command)
+        return model.Change.MADE
+
+    def place(self, path: str, placement: model.Placement) -> model.Change:
+        if placement.is_empty:
+            return model.Change.ALREADY
+        command = mmchattr.Change(path, *dataclasses.astuple(placement))
+        if command.is_done(self.attributes(path)):
+            return model.Change.ALREADY
+        failure = self._attempt(command)
+        try:
+            found = self.attributes(path)
+        except errors.GpfsError as error:
+            raise failure or error
+        if command.is_done(found) or (not failure
+                                      and command.is_seen(found)):
+            return model.Change.MADE
+        raise (self._refusal(command, found) or failure
+               or _not_done(command))
+
+    def _ask(self, query: base.Query[T]) -> T:
+        return query.outcome(self._run(query))
+
+    def _ask_of(self, path: str, query: base.Query[T]) -> T:
+        try:
+            return self._ask(query)
+        except _VAGUE as error:
+            if not _exists(path):
+                raise errors.NoSuchFile(path) from error
+            raise
+
+    def _attempt(self, effect: base.Effect) -> errors.GpfsError | None:
+        """Return what speaks against a command's success, None if nothing."""
+        try:
+            effect.outcome(self._run(effect))
+        except errors.GpfsError as error:
+            return error
+        return None
+
+    def _confirm(self, path: str, holds: Callable[[model.CloneInfo], bool],
+                 failure: errors.GpfsError | None,
+                 command: base.Effect) -> None:
+        """Raise unless the result of a command is there to be seen."""
+        try:
+            if holds(self.clone_info(path)):
+                return
+        except errors.GpfsError as error:
+            raise failure or error
+        raise failure or _not_done(command)
+
+    def _confirm_clone(self, command: mmclone.Copy, parent_inode: int,
+                       failure: errors.GpfsError | None) -> None:
+        try:
+            self._confirm(command.target,
+                          lambda info: info.parent_inode == parent_inode,
+                          failure, command)
+        except _VAGUE as error:
+            if not self.clone_info(command.parent).is_parent:
+                raise errors.CloneParentInvalid(command.parent) from error
+            raise
+
+    def _own(self, target: str) -> None:
+        """Make the clone that this call has made ours, or no clone at all."""
+        try:
+            found = os.lstat(target)
+            if found.st_uid != os.geteuid():
+                self._give(target)
+            elif stat.S_IMODE(found.st_mode) != _DISK_MODE:
+                os.chmod(target, _DISK_MODE)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(target)
+            raise
+
+    def _refusal(self, command: mmchattr.Change,
+                 found: model.FileAttributes) -> errors.GpfsError | None:
+        """Return why mmchattr cannot do it, None when that is not known."""
+        with contextlib.suppress(errors.GpfsError):
+            device = _file_system_of(command.path, self.file_systems())
+            if device is not None:
+                return command.refusal(found, self.pools(device),
+                                       self.disks(device))
+        return None
+
+
+def _stat(path: str) -> os.stat_result:
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise errors.NoSuchFile(path) from None
+    except PermissionError as error:
+        raise errors.NotPermitted(path) from error
+    except OSError as error:
+        if error.errno in _GONE:
+            raise errors.NotMounted(f'{path}: {error.strerror}') from error
+        raise
+
+
+def _exists(path: str) -> bool:
+    try:
+        _stat(path)
+    except errors.NoSuchFile:
+        return False
+    return True
+
+
+def _require_absent(path: str) -> None:
+    if _exists(path):
+        raise errors.AlreadyExists(path)
+
+
+def _is_file(path: str, size: int) -> bool:
+    try:
+        found = _stat(path)
+    except errors.GpfsError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+
+def _not_done(command: base.Effect) -> errors.CommandFailed:
+    return errors.CommandFailed(
+        command.argv(), 0, '', 'It reported success, but did nothing')
+
+
+def _file_system_of(path: str,
+                    known: tuple[model.FileSystem, ...]) -> str | None:
+    real = os.path.realpath(path)
+    mounts = {os.path.realpath(one.mount_point): one.name for one in known}
+    below = [point for point in mounts
+             if os.path.commonpath((point, real)) == point]
+    return mounts[max(below, key=len)] if below else None

@@ -1,0 +1,115 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Run an mm command on this host, as the current user.
+
+The only module that starts programs. A program is named by its absolute path
+below ``[gpfs] mm_path``; it gets no shell, no input, the C locale and an
+environment of its own. What it starts is ended with it at the time limit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+import signal
+import subprocess
+from typing import Any
+
+from oslo_concurrency import processutils
+
+from nova_gpfs import errors
+from nova_gpfs.mm import base
+from nova_gpfs import model
+
+_SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
+
+# A process that waits for a disk cannot be killed. Nobody waits for it longer
+# than this; subprocess reaps it whenever it ends.
+_REAP_SECONDS = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Local:
+    """The transport that runs a command right here; times in seconds."""
+
+    mm_path: str
+    command_timeout: float
+    copy_timeout: float
+
+    def __call__(self, command: base.Command[Any]) -> model.Result:
+        """Run ``command`` to its end.
+
+        :raises errors.TimedOut: it was ended at its time limit
+        :raises errors.ProgramMissing: ``mm_path`` has no such program
+        :raises errors.NotPermitted: this user may not run it
+        """
+        program, *arguments = command.argv()
+        return execute((os.path.join(self.mm_path, program), *arguments),
+                       self.copy_timeout if command.copies_data
+                       else self.command_timeout)
+
+
+def execute(argv: tuple[str, ...], seconds: float) -> model.Result:
+    """Run a program by its absolute path; raises as ``Local`` does."""
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        # The type of timeout is narrower than what subprocess takes.
+        limit: Any = seconds
+        stdout, stderr = processutils.execute(
+            *argv, env_variables=_environment(), cwd='/', timeout=limit,
+            check_exit_code=False, preexec_fn=os.setsid,
+            on_execute=started.append)
+    except (FileNotFoundError, NotADirectoryError):
+        raise errors.ProgramMissing(argv[0]) from None
+    except PermissionError:
+        raise errors.NotPermitted(f'cannot execute {argv[0]}') from None
+    except OSError as error:
+        raise errors.CommandFailed(argv, error.errno or -1, '',
+                                   str(error)) from error
+    except subprocess.TimeoutExpired:
+        raise errors.TimedOut(argv, seconds) from None
+    finally:
+        for process in started:
+            _end(process)
+    return model.Result(started[0].returncode, stdout, stderr)
+
+
+def _environment() -> dict[str, str]:
+    try:
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        home = '/'
+    return {'PATH': _SEARCH_PATH, 'LC_ALL': 'C', 'HOME': home}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of a command's session and close its pipes.
+
+    Nothing is left after a normal end: then there is a return code, and the
+    number of the process group may already be another's.
+    """
+    if process.returncode is not None:
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+    try:
+        process.wait(timeout=_REAP_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
