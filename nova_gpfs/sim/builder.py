@@ -22,7 +22,9 @@ from nova_gpfs.sim import filesystems
 from nova_gpfs.sim import spec as specs
 from nova_gpfs.sim import store
 
-PROGRAMS = ('mmclone', 'mmlsattr', 'mmchattr')
+PROGRAMS = ('mmchattr', 'mmclone', 'mmdf', 'mmgetstate', 'mmlsattr',
+            'mmlscluster', 'mmlsconfig', 'mmlsdisk', 'mmlsfileset', 'mmlsfs',
+            'mmlsmount', 'mmlsnode', 'mmlsnsd', 'mmlspool', 'mmlsquota')
 
 # Linux cuts a #! line at 256 bytes (BINPRM_BUF_SIZE), older ones at 128, and
 # passes everything after the first blank as one argument.

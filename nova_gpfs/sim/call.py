@@ -92,8 +92,8 @@ def options(call: Call, flags: str, valued: str, usage: str
             ) -> tuple[dict[str, str], list[str]]:
     """Split the arguments into options and the rest.
 
-    ``flags`` and ``valued`` are space separated; ``-r2`` and ``--long=x``
-    are understood. getopt and argparse would double the start-up time.
+    ``flags`` and ``valued`` are space separated; ``-r2``, ``--long=x`` and
+    ``-aY`` are understood. getopt and argparse would double the start-up time.
     """
     found: dict[str, str] = {}
     rest: list[str] = []
@@ -110,6 +110,8 @@ def options(call: Call, flags: str, valued: str, usage: str
             found[name] = text
         elif len(word) > 2 and word[:2] in valued.split():
             found[word[:2]] = word[2:]
+        elif all('-' + letter in flags.split() for letter in word[1:]):
+            found.update(('-' + letter, '') for letter in word[1:])
         else:
             raise Refusal('usage', usage=usage)
     return found, rest

@@ -36,7 +36,7 @@ class Census:
         self.system = system
         self.files: dict[int, files.File] = {}
         self.paths: dict[int, str] = {}
-        self.strangers: list[str] = []
+        self.strangers: dict[str, int] = {}
         self._by_inode: dict[int, list[files.File]] = {}
         for row in state.rows('SELECT * FROM file WHERE fs = ? '
                               'ORDER BY id DESC', system.name):
@@ -46,12 +46,17 @@ class Census:
         self._look(system.data)
 
     def _look(self, directory: str) -> None:
-        with os.scandir(directory) as entries:
-            for entry in sorted(entries, key=_name):
-                if entry.is_dir(follow_symlinks=False):
-                    self._look(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    self._meet(entry.path, entry.inode())
+        """Look through a directory, which may be deleted meanwhile."""
+        try:
+            with os.scandir(directory) as entries:
+                found = sorted(entries, key=_name)
+        except FileNotFoundError:
+            return
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                self._look(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                self._meet(entry.path, entry.inode())
 
     def _meet(self, path: str, ino: int) -> None:
         known = self._by_inode.get(ino, [])
@@ -60,7 +65,14 @@ class Census:
             if file.id is not None and file.tag in ('', tag):
                 self.paths.setdefault(file.id, path)
                 return
-        self.strangers.append(path)
+        self.strangers[path] = ino
+
+    def at(self, state: store.Store, path: str, inside: str) -> files.File:
+        """Return the record of a path, one with defaults if it has none."""
+        for number, where in self.paths.items():
+            if where == path:
+                return self.files[number]
+        return files.fresh(state, self.system, inside, os.stat(path).st_ino)
 
     def children(self, number: int) -> list[files.File]:
         """Return the living children of a record."""

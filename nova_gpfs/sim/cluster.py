@@ -20,13 +20,27 @@ import json
 import os
 from typing import Any
 
+from nova_gpfs.sim import accounting
+from nova_gpfs.sim import blocks
 from nova_gpfs.sim import builder
+from nova_gpfs.sim import call as calls
+from nova_gpfs.sim import census
+from nova_gpfs.sim import check
+from nova_gpfs.sim import faultlist
 from nova_gpfs.sim import filesystems
+from nova_gpfs.sim import mmgetstate
+from nova_gpfs.sim import mount
 from nova_gpfs.sim import spec as specs
 from nova_gpfs.sim import store
 from nova_gpfs.sim import switches
+from nova_gpfs.sim import tree
 
 Spec = specs.Spec
+NODE_STATES = (*mmgetstate.STATES, 'no-cluster')
+
+
+class NotThere(Exception):
+    """The cluster has no such node, file system or file."""
 
 
 class Cluster:
@@ -37,6 +51,7 @@ class Cluster:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self.faults = faultlist.FaultList(directory)
 
     def bin_dir(self, node: str | None = None) -> str:
         """Return the directory of the mm programs, as a node sees it."""
@@ -48,7 +63,10 @@ class Cluster:
         return store.Store(self.directory)
 
     def _system(self, fs: str) -> filesystems.FileSystem:
-        return filesystems.named(self._state(), fs)
+        try:
+            return filesystems.named(self._state(), fs)
+        except calls.Refusal:
+            raise NotThere(f'no file system {fs}') from None
 
     def mount_point(self, fs: str = 'fs0') -> str:
         """Return where a file system is mounted."""
@@ -68,6 +86,49 @@ class Cluster:
     def set_switch(self, name: str, value: str) -> None:
         """Move a switch; switches.UnknownSwitch when that cannot be."""
         switches.put(self._state(), name, value)
+
+    def set_node_state(self, node: str, state: str) -> None:
+        """Put a node into one of NODE_STATES; other nodes do not notice."""
+        if state not in NODE_STATES:
+            raise NotThere(f'no state {state}')
+        known = self._state()
+        if not known.rows('SELECT 1 FROM node WHERE name = ?', node):
+            raise NotThere(f'no node {node}')
+        with known.change():
+            known.execute('UPDATE node SET state = ? WHERE name = ?', state,
+                          node)
+
+    def unmount(self, fs: str = 'fs0') -> None:
+        """Leave an empty directory where the file system was mounted."""
+        mount.unmount(self._state(), self._system(fs))
+
+    def mount(self, fs: str = 'fs0') -> None:
+        """Mount it again; OSError if files were put below the directory."""
+        mount.mount(self._state(), self._system(fs))
+
+    def tree(self, fs: str = 'fs0') -> list[tree.Branch]:
+        """Return the roots of the clone tree."""
+        return tree.grow(self._state(), self._system(fs))
+
+    def blocks(self, path: str | os.PathLike[str]) -> list[blocks.Block]:
+        """Return the blocks of a file that hold data, and who holds them."""
+        state = self._state()
+        real = os.path.realpath(path)
+        place = filesystems.locate(state, real)
+        if place is None or not os.path.isfile(real):
+            raise NotThere(f'no file {path}')
+        known = census.Census(state, place[0])
+        file = known.at(state, real, place[1])
+        return blocks.of_file(state, known, file, real)
+
+    def usage(self, fs: str = 'fs0', fileset: str | None = None
+              ) -> accounting.Usage:
+        """Return the space that a file system or a fileset takes."""
+        return accounting.of(self._state(), self._system(fs), fileset)
+
+    def check(self) -> list[str]:
+        """Return what is wrong; nothing in a consistent cluster."""
+        return check.problems(self._state())
 
 
 def create(directory: str | os.PathLike[str],

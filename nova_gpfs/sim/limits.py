@@ -10,7 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Space and quota: looked at where an mm command makes a file."""
+"""Space and quota: looked at where an mm command makes or detaches a file.
+
+Writes to plain files cannot be refused, so a fileset can grow past its limit
+here; the next mm command then meets the limit.
+"""
 
 from __future__ import annotations
 
@@ -28,3 +32,32 @@ def require_room(call: calls.Call, system: filesystems.FileSystem,
     if filesystems.condition(call.state, 'quota', system.name, call.node,
                              fileset):
         raise calls.Refusal('clone.quota')
+    how = call.switch('fill_check')
+    if how != 'off':
+        _require_quota(call, system, fileset)
+    if how == 'all':
+        _require_space(call, system)
+
+
+def _require_quota(call: calls.Call, system: filesystems.FileSystem,
+                   fileset: str) -> None:
+    """Refuse at the hard block limit of a fileset."""
+    hard = call.state.rows(
+        'SELECT hard FROM fileset WHERE fs = ? AND name = ?', system.name,
+        fileset)[0][0]
+    if not hard or 'fileset' not in system.quotas or (
+            call.switch('copy_over_quota') == 'allow'):
+        return
+    from nova_gpfs.sim import accounting
+    if accounting.of(call.state, system, fileset).data >= hard:
+        raise calls.Refusal('clone.quota')
+
+
+def _require_space(call: calls.Call, system: filesystems.FileSystem) -> None:
+    """Refuse when a pool holds as much as its disks can."""
+    from nova_gpfs.sim import accounting
+    used = accounting.of(call.state, system).pools
+    sizes = accounting.pool_sizes(call.state, system.name)
+    for pool, size in used.items():
+        if size >= sizes.get(pool, (0, 0))[0]:
+            raise calls.Refusal('clone.no_space')

@@ -158,4 +158,20 @@ STATES = {
         'fs-py unit test'),
 }
 
-MESSAGES = {**CLONE, **ATTRIBUTES, **STATES}
+LISTS = {
+    'pool.unknown': Message(
+        '{command}: Storage pool {pool} not found.\n' + _EXAMINE, 2,
+        code_source="Cinder's gpfs driver: not 0"),
+    'fileset.unknown': Message(
+        'Fileset named {fileset} does not exist.\n' + _EXAMINE, 2,
+        'fs-py unit test', "Cinder's and Manila's gpfs drivers"),
+    'quota.fileset': Message(
+        '{fileset}: no such fileset in quota enabled file systems\n'
+        + _EXAMINE, 2, 'StoRM'),
+    'quota.off': Message(
+        'No quota enabled file system found.\n'
+        '{command}: tslsquota  -Y  failed. Error code 22.\n' + _EXAMINE, 22,
+        'dirscape, discover/quota', 'dirscape, discover/quota'),
+}
+
+MESSAGES = {**CLONE, **ATTRIBUTES, **STATES, **LISTS}

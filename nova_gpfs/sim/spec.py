@@ -100,7 +100,7 @@ class Spec:
     name: str = 'sim.example.com'
     nodes: list[str] = dataclasses.field(
         default_factory=lambda: ['node1', 'node2', 'node3'])
-    min_release_level: str = '5.0.4.0'
+    min_release_level: str = '2200'
     file_systems: list[FileSystem] = dataclasses.field(
         default_factory=lambda: [standard_file_system()])
     shared: bool = False

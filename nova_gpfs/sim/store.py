@@ -102,6 +102,11 @@ class Store:
         """Return all rows of a query."""
         return self._connection.execute(sql, values).fetchall()
 
+    def columns(self, sql: str, *values: object) -> list[str]:
+        """Return the names of a query's columns."""
+        cursor = self._connection.execute(sql, values)
+        return [column[0] for column in cursor.description]
+
     def execute(self, sql: str, *values: object) -> int:
         """Run a statement and return the id of the row it inserted."""
         return self._connection.execute(sql, values).lastrowid or 0

@@ -1,0 +1,165 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the simulator claims about GPFS, each with its source.
+
+Messages and switches carry their sources where they are defined; formats and
+rules are listed here. ``nova-gpfs-sim claims`` prints all of it.
+"""
+
+from __future__ import annotations
+
+from nova_gpfs.sim import messages
+from nova_gpfs.sim import switches
+
+UNRECORDED = messages.UNRECORDED
+
+_CINDER = 'openstack/cinder, cinder/tests/unit/volume/drivers/test_gpfs.py'
+_EXPORTER = 'treydock/gpfs_exporter, collectors/*_test.go'
+_MMOXI = 'idiv-biodiversity/mmoxi, src/*-example.in'
+_ANSIBLE = ('IBM/ibm-spectrum-scale-install-infra, '
+            'ibm_spectrumscale_utils.py')
+_IBM = 'IBM documentation, '
+_SPACE = _IBM + 'File clones and disk space management (5.2.3)'
+_MMCLONE = _IBM + 'mmclone command (6.0.1)'
+_CHATTR = _IBM + 'mmchattr command (5.0.4)'
+_FCNTL = 'gpfs_fcntl.h (IBM, in noobaa-core src/native/fs)'
+
+FORMATS = {
+    'mmclone show': _IBM + 'Listing file clones (5.2.3); ' + _CINDER,
+    'mmlsattr -L': 'NeSI support documentation; gpfsug-tools '
+                   'policy/immutability.md',
+    'mmlsattr': UNRECORDED,
+    'mmlsattr -L, several files': UNRECORDED,
+    'mmlsattr -L, flags of waiting blocks': UNRECORDED,
+    'mmchattr': UNRECORDED,
+    'mmgetstate -Y': _CINDER + '; ' + _MMOXI,
+    'mmgetstate -Y, counts of a node that is not up': UNRECORDED,
+    'mmgetstate': UNRECORDED,
+    'mmlscluster -Y': _ANSIBLE,
+    'mmlscluster': UNRECORDED,
+    'mmlsconfig -Y': _CINDER,
+    'mmlsconfig': UNRECORDED,
+    'mmlsfs -Y': _ANSIBLE + '; ' + _CINDER,
+    'mmlsfs': UNRECORDED,
+    'mmlspool': _EXPORTER + '; ' + _MMOXI,
+    'mmlsfileset -Y': _EXPORTER + '; ' + _MMOXI,
+    'mmlsfileset': UNRECORDED,
+    'mmlsdisk -Y': _EXPORTER + '; ' + _MMOXI,
+    'mmlsdisk': UNRECORDED,
+    'mmlsquota -Y': 'dirscape, tests/test_quota_gpfs.py; ' + _EXPORTER,
+    'mmlsquota -Y -j': _EXPORTER + ' (mmrepquota)',
+    'mmlsquota': UNRECORDED,
+    'mmdf -Y': _EXPORTER + '; ' + _MMOXI,
+    'mmdf': UNRECORDED,
+    'mmlsmount -Y, rows': 'policy launcher script that reads its columns',
+    'mmlsmount -Y, header': UNRECORDED,
+    'mmlsmount -L': 'terminal output',
+    'mmlsnsd -Y': _ANSIBLE,
+    'mmlsnsd': UNRECORDED,
+    'mmlsnode': UNRECORDED,
+    'mmlsnode -Y': UNRECORDED,
+    'percent-encoding': _IBM + 'mmclidecode command (6.0.1)',
+}
+
+RULES = {
+    'A clone parent is not snapped again':
+        'StratusLab GPFSBackend',
+    'A one-name snap refuses a file that is open for writing':
+        _MMCLONE,
+    'A one-name snap refuses a file with hard links':
+        _MMCLONE,
+    'A two-name snap makes a new inode that takes the blocks; the source '
+    'keeps its inode and becomes its clone':
+        _IBM + 'Listing file clones (5.2.3), sample output; ' + _SPACE,
+    'The caller owns the parent that a two-name snap makes':
+        _SPACE,
+    'The caller owns the clone that a copy makes': UNRECORDED,
+    'A clone does not inherit extended attributes':
+        _IBM + 'Creating a file clone (5.2.0)',
+    'Only a clone parent can be copied': 'gpfs.h (IBM), gpfs_clone_copy EPERM',
+    'A clone stays in the file system of its parent':
+        'gpfs.h (IBM), gpfs_clone_copy EXDEV',
+    'A clone stays in the fileset of its parent':
+        "Cinder's gpfs driver",
+    'An existing target is left alone':
+        'gpfs.h (IBM), gpfs_clone_copy EEXIST',
+    'Clones need file system format 12.00': "Cinder's gpfs driver",
+    'split detaches a clone from all ancestors, redirect from the nearest':
+        _MMCLONE,
+    'Depth counts from the root of the tree and is not updated when an '
+    'ancestor is split or redirected': _MMCLONE,
+    'A clone owns the blocks in which it differs from its parent, whole '
+    'file-system blocks': _SPACE,
+    'The blocks of a snapped file are charged to the new parent': _SPACE,
+    'Pool and replicas of a clone apply to the blocks that it owns': _SPACE,
+    'Replicas are 1 to 3 and at most the maximum of the file': _CHATTR,
+    'The maxima change on empty files without attributes only': _FCNTL,
+    'A pool must exist and hold data': _FCNTL,
+    'Blocks that mmchattr -I defer leaves behind stay in their pool':
+        _IBM + 'mmchattr and data tiering (6.0.1)',
+    'A block in the last part of a file takes fragments of 8 KiB':
+        _ANSIBLE + ' (minFragmentSize)',
+    'mmchattr is for the owner of the file and for root': UNRECORDED,
+    'New files go to the pool system, or to the first that takes data':
+        UNRECORDED,
+    'mmgetstate, mmlscluster, mmlsconfig, mmlsnsd and mmlsnode answer while '
+    'the daemon is down': UNRECORDED,
+    'An expelled node reports its daemon as down': UNRECORDED,
+}
+
+
+def table() -> list[tuple[str, str, str]]:
+    """Return kind, claim and source of everything that is claimed."""
+    rows = [('format', name, source) for name, source in FORMATS.items()]
+    rows += [('rule', rule, source) for rule, source in RULES.items()]
+    for key, message in messages.MESSAGES.items():
+        rows.append(('text', key, message.source))
+        rows.append(('exit code', f'{key}: {message.code}',
+                     message.code_source))
+    for name, switch in switches.SWITCHES.items():
+        rows.append(('switch', f'{name} = {"|".join(switch.alternatives)}',
+                     switch.source))
+    return rows
+
+
+def summary() -> list[tuple[str, int, int]]:
+    """Return for each kind how many have a source and how many have none."""
+    rows = table()
+    kinds = dict.fromkeys(kind for kind, _claim, _source in rows)
+    return [(kind,
+             sum(row[0] == kind and row[2] != UNRECORDED for row in rows),
+             sum(row[0] == kind and row[2] == UNRECORDED for row in rows))
+            for kind in kinds]
+
+
+def rst() -> str:
+    """Return the tables of the documentation page."""
+    lines = _list_table(('Kind', 'Sourced', UNRECORDED),
+                        [(kind, str(known), str(unknown))
+                         for kind, known, unknown in summary()])
+    lines += _list_table(('Kind', 'Claim', 'Source'),
+                         [(kind, f'``{claim}``', source)
+                          for kind, claim, source in table()])
+    lines += _list_table(('Switch', 'Question'),
+                         [(f'``{name}``', switch.question)
+                          for name, switch in switches.SWITCHES.items()])
+    return '\n'.join(lines)
+
+
+def _list_table(header: tuple[str, ...], rows: list[tuple[str, ...]]
+                ) -> list[str]:
+    lines = ['.. list-table::', '   :header-rows: 1', '']
+    for row in [header, *rows]:
+        for index, cell in enumerate(row):
+            lines.append(('   * - ' if not index else '     - ') + cell)
+    return [*lines, '']
