@@ -46,6 +46,7 @@ STATES: Table = (
     (r'daemon is shutting down', errors.NotReady),
     (r'file system( \S+)? (is )?not mounted', errors.NotMounted),
     (r'command requires .* authority to execute', errors.NotPermitted),
+    (r'Non root user is not permitted', errors.NotPermitted),
     *NO_CLUSTER,
 )
 

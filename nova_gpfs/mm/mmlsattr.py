@@ -60,8 +60,8 @@ class List(base.Query[model.FileAttributes]):
             pool=_named(said, 'storage pool name'),
             metadata_replicas=metadata, max_metadata_replicas=max_metadata,
             data_replicas=data, max_data_replicas=max_data,
-            immutable=said.get('immutable') == 'yes',
-            append_only=said.get('appendOnly') == 'yes',
+            immutable=_is_yes(said, 'immutable'),
+            append_only=_is_yes(said, 'appendOnly'),
             flags=tuple(said.get('flags', '').split()),
             misc=tuple(misc.split()),
             snapshot=said.get('snapshot name', ''))
@@ -71,6 +71,10 @@ def _labelled(stdout: str) -> list[tuple[str, str]]:
     pairs = (line.partition(':') for line in stdout.split('\n'))
     return [(label.strip(), value.strip()) for label, colon, value in pairs
             if colon and label.strip() != 'file name']
+
+
+def _is_yes(said: dict[str, str], label: str) -> bool:
+    return said.get(label, '').split()[:1] == ['yes']
 
 
 def _named(said: dict[str, str], label: str) -> str:

@@ -24,10 +24,11 @@ from nova_gpfs.mm import faults
 from nova_gpfs.mm import ytable
 
 # The file system version of a release is the daemon's level with a point in
-# it: mmlsfs prints "14.03 (4.1.0.0)" and "22.00 (5.0.4.0)", Cinder's
-# fixtures have minReleaseLevel 1403. Others are at least the level of the
-# latest release before them.
-_LEVELS = (((5, 0, 4), 2200), ((4, 1, 0), 1403))
+# it: mmlsfs prints "14.03 (4.1.0.0)", "22.00 (5.0.4.0)" and "38.00 (6.0.0.0)"
+# (Cinder's tests, IBM's install-infra and StorageScaleVagrant repositories),
+# and Cinder's tests have minReleaseLevel 1403. Other releases have at least
+# the level of the latest known one before them.
+_LEVELS = (((6, 0, 0), 3800), ((5, 0, 4), 2200), ((4, 1, 0), 1403))
 
 
 @dataclasses.dataclass(frozen=True)

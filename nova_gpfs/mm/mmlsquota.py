@@ -57,7 +57,8 @@ class List(base.Query[model.Quota | None]):
         return super().outcome(result)
 
     def parse(self, stdout: str) -> model.Quota | None:
-        for row in ytable.rows(stdout, self.program):
+        # With and without a subtype ("user") are in published fixtures.
+        for row in ytable.rows(stdout, self.program, None):
             if (row.text('quotaType'), row.text('name')) == ('FILESET',
                                                              self.fileset):
                 return _quota(row)

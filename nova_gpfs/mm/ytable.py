@@ -80,26 +80,28 @@ def decode(text: str) -> str:
     return _ENCODED.sub(lambda code: chr(int(code[1], 16)), text)
 
 
-def rows(stdout: str, command: str, subtype: str = '') -> list[Row]:
+def rows(stdout: str, command: str, subtype: str | None = '') -> list[Row]:
     """Return the rows of one command and subtype, in their order.
 
-    An empty list means that the command printed the header and no row.
+    None stands for any subtype. An empty list means that the command printed
+    the header and no row.
 
     :raises errors.OutputNotUnderstood: there is no such header
     """
-    header: list[str] | None = None
+    headers: dict[str, list[str]] = {}
     found = []
     for line in stdout.split('\n'):
         fields = line.split(':')
-        if fields[:2] != [command, subtype] or len(fields) < 3:
+        if len(fields) < 3 or fields[0] != command or subtype not in (
+                None, fields[1]):
             continue
         if fields[2] == 'HEADER':
-            header = fields[_FIRST_COLUMN:]
-        elif header is not None:
-            found.append(_row(header, fields[_FIRST_COLUMN:]))
-    if header is None:
+            headers[fields[1]] = fields[_FIRST_COLUMN:]
+        elif fields[1] in headers:
+            found.append(_row(headers[fields[1]], fields[_FIRST_COLUMN:]))
+    if not headers:
         raise errors.OutputNotUnderstood(
-            f'no {command}:{subtype} header in {stdout!r:.300}')
+            f'no {command}:{subtype or ""} header in {stdout!r:.300}')
     return found
 
 
