@@ -69,7 +69,7 @@ def execute(argv: tuple[str, ...], seconds: float) -> model.Result:
         limit: Any = seconds
         stdout, stderr = processutils.execute(
             *argv, env_variables=_environment(), cwd='/', timeout=limit,
-            check_exit_code=False, preexec_fn=os.setsid,
+            check_exit_code=False, preexec_fn=_detach,
             on_execute=started.append)
     except (FileNotFoundError, NotADirectoryError):
         raise errors.ProgramMissing(argv[0]) from None
@@ -78,12 +78,20 @@ def execute(argv: tuple[str, ...], seconds: float) -> model.Result:
     except OSError as error:
         raise errors.CommandFailed(argv, error.errno or -1, '',
                                    str(error)) from error
-    except subprocess.TimeoutExpired:
+    except Exception as error:
+        if not _is_expiry(error):
+            raise
         raise errors.TimedOut(argv, seconds) from None
     finally:
         for process in started:
             _end(process)
     return model.Result(started[0].returncode, stdout, stderr)
+
+
+def _detach() -> None:
+    """Begin a session of one's own; a privileged daemon has no umask."""
+    os.setsid()
+    os.umask(0o022)
 
 
 def _environment() -> dict[str, str]:
@@ -111,5 +119,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
     try:
         process.wait(timeout=_REAP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
+    except Exception as error:
+        if not _is_expiry(error):
+            raise
+
+
+def _is_expiry(error: Exception) -> bool:
+    """Whether subprocess has come to a time limit.
+
+    By name: eventlet runs a copy of subprocess whose exception is a class
+    that cannot be had by importing anything.
+    """
+    return type(error).__name__ == subprocess.TimeoutExpired.__name__

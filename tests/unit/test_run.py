@@ -1,0 +1,219 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import fixtures
+from oslotest import base
+
+from nova_gpfs import errors
+from nova_gpfs.mm import mmclone
+from nova_gpfs.mm import mmlsattr
+from nova_gpfs.mm import mmlsfs
+from nova_gpfs import model
+from nova_gpfs import run
+
+
+class ProgramsTestCase(base.BaseTestCase):
+    """Programs written for one test, where mm_path would be."""
+
+    def setUp(self):
+        super().setUp()
+        self.mm_path = self.useFixture(fixtures.TempDir()).path
+        self.local = run.Local(self.mm_path, 10.0, 10.0)
+
+    def program(self, name, script):
+        path = pathlib.Path(self.mm_path, name)
+        path.write_text('#!/bin/sh\n' + textwrap.dedent(script))
+        path.chmod(0o755)
+
+    def left_behind(self, word):
+        """Return the processes that have a word in their command line."""
+        found = []
+        for entry in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
+            try:
+                if word.encode() in entry.read_bytes().split(b'\0'):
+                    found.append(entry)
+            except OSError:
+                continue
+        return found
+
+
+class TestLocal(ProgramsTestCase):
+
+    def show(self, path='/a'):
+        return self.local(mmclone.Show(path))
+
+    def test_a_result_is_what_the_program_said(self):
+        self.program('mmclone', 'echo out; echo err >&2; exit 22')
+        self.assertEqual(model.Result(22, 'out\n', 'err\n'), self.show())
+
+    def test_a_signal_is_a_negative_exit_code(self):
+        self.program('mmclone', 'kill -9 $$')
+        self.assertEqual(-signal.SIGKILL, self.show().rc)
+
+    def test_arguments_reach_the_program_as_they_are(self):
+        self.program('mmclone', 'printf "%s|" "$@"')
+        path = "/a b/$(id)/'\"*;\\ü"
+        self.assertEqual(f'show|{path}|', self.show(path).stdout)
+
+    def test_bytes_that_are_no_text_survive(self):
+        self.program('mmclone', "printf '%s \\377' \"$2\"")
+        path = os.fsdecode(b'/a\xfe')
+        self.assertEqual(b'/a\xfe \xff', os.fsencode(self.show(path).stdout))
+
+    def test_the_environment_is_clean(self):
+        self.useFixture(fixtures.EnvironmentVariable('LC_ALL', 'C.UTF-8'))
+        self.useFixture(fixtures.EnvironmentVariable('LD_PRELOAD_X', 'evil'))
+        self.useFixture(fixtures.EnvironmentVariable('PATH', '/evil:/bin'))
+        self.program('mmclone', 'exec /usr/bin/env')
+        found = dict(line.split('=', 1)
+                     for line in self.show().stdout.splitlines())
+        found.pop('PWD', None)
+        found.pop('OLDPWD', None)
+        found.pop('SHLVL', None)
+        found.pop('_', None)
+        self.assertEqual({'PATH', 'LC_ALL', 'HOME'}, set(found))
+        self.assertEqual('C', found['LC_ALL'])
+        self.assertNotIn('evil', found['PATH'])
+
+    def test_files_are_made_with_the_usual_umask(self):
+        self.addCleanup(os.umask, os.umask(0))
+        self.program('mmclone', 'umask')
+        self.assertEqual(0o022, int(self.show().stdout, 8))
+
+    def test_there_is_nothing_to_read(self):
+        self.program('mmclone', 'cat; echo end')
+        self.assertEqual('end\n', self.show().stdout)
+
+    def test_a_program_elsewhere_on_the_path_is_not_run(self):
+        elsewhere = self.useFixture(fixtures.TempDir()).path
+        self.program('mmclone', 'echo wrong')
+        os.rename(f'{self.mm_path}/mmclone', f'{elsewhere}/mmclone')
+        self.useFixture(fixtures.EnvironmentVariable('PATH', elsewhere))
+        self.assertRaises(errors.ProgramMissing, self.show)
+
+    def test_a_missing_program_or_directory_is_named(self):
+        error = self.assertRaises(errors.ProgramMissing, self.show)
+        self.assertIn(f'{self.mm_path}/mmclone', str(error))
+        os.mkdir(f'{self.mm_path}/mmclone')
+        self.local = run.Local(f'{self.mm_path}/nowhere', 1.0, 1.0)
+        self.assertRaises(errors.ProgramMissing, self.show)
+
+    def test_a_program_that_may_not_be_run(self):
+        self.program('mmclone', 'echo')
+        os.chmod(f'{self.mm_path}/mmclone', 0o644)
+        self.assertRaises(errors.NotPermitted, self.show)
+
+    def test_a_file_that_is_no_program(self):
+        pathlib.Path(self.mm_path, 'mmclone').write_bytes(b'\x00\x01')
+        os.chmod(f'{self.mm_path}/mmclone', 0o755)
+        self.assertRaises(errors.CommandFailed, self.show)
+
+
+class TestTimeLimit(ProgramsTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.local = run.Local(self.mm_path, 0.5, 0.5)
+        self.nap = f'{86400 + os.getpid()}.25'
+
+    def assertEnded(self, command):
+        before = time.monotonic()
+        error = self.assertRaises(errors.TimedOut, self.local, command)
+        self.assertLess(time.monotonic() - before, 4.0)
+        self.assertEqual([], self.left_behind(self.nap))
+        return error
+
+    def test_a_command_is_ended_at_its_time_limit(self):
+        self.program('mmlsfs', f'exec sleep {self.nap}')
+        error = self.assertEnded(mmlsfs.List('fs0'))
+        self.assertEqual(
+            (f'{self.mm_path}/mmlsfs', 'fs0', '-Y'), error.argv)
+        self.assertEqual(0.5, error.seconds)
+
+    def test_what_it_has_started_is_ended_too(self):
+        self.program('mmlsfs', f'''
+            sleep {self.nap} &
+            (sleep {self.nap} & exec sleep {self.nap})
+        ''')
+        self.assertEnded(mmlsfs.List('fs0'))
+
+    def test_a_command_that_ignores_signals_is_ended(self):
+        self.program('mmlsfs', f'''
+            trap "" TERM INT HUP
+            while :; do sleep {self.nap}; done
+        ''')
+        self.assertEnded(mmlsfs.List('fs0'))
+
+    def test_a_child_that_keeps_the_output_open_is_not_waited_for(self):
+        self.program('mmlsfs', f'sleep {self.nap} & echo done')
+        self.assertEnded(mmlsfs.List('fs0'))
+
+    def test_no_zombie_and_no_open_pipe_stays(self):
+        self.program('mmlsfs', f'exec sleep {self.nap}')
+        before = len(os.listdir('/proc/self/fd'))
+        self.assertEnded(mmlsfs.List('fs0'))
+        self.assertEqual(before, len(os.listdir('/proc/self/fd')))
+        self.assertRaises(ChildProcessError, os.waitpid, -1, os.WNOHANG)
+
+    def test_commands_that_copy_data_have_a_limit_of_their_own(self):
+        self.local = run.Local(self.mm_path, 0.5, 10.0)
+        for name in ('mmclone', 'mmlsattr'):
+            self.program(name, 'sleep 1')
+        self.assertEqual(0, self.local(mmclone.Split('/a')).rc)
+        self.assertRaises(errors.TimedOut, self.local, mmclone.Seal('/a'))
+        self.assertRaises(errors.TimedOut, self.local, mmlsattr.List('/a'))
+
+
+class TestUnderEventlet(ProgramsTestCase):
+    """Nova up to 2025.2 patches the standard library; a process of its own."""
+
+    def test_it_runs_and_ends_commands_there_too(self):
+        self.program('mmlsfs', 'echo out; exit 3')
+        self.program('mmlscluster', 'sleep 77777.5 & sleep 77777.5')
+        answer = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', textwrap.dedent('''
+                import sys, time
+                try:
+                    import eventlet
+                except ImportError:
+                    sys.exit('no eventlet')
+                eventlet.monkey_patch()
+                from nova_gpfs import errors, run
+                from nova_gpfs.mm import mmlscluster, mmlsfs
+                local = run.Local(sys.argv[1], 1.0, 1.0)
+                ticks = []
+                def tick():
+                    while True:
+                        ticks.append(1)
+                        eventlet.sleep(0.05)
+                eventlet.spawn(tick)
+                print(local(mmlsfs.List('fs0')))
+                try:
+                    local(mmlscluster.List())
+                except errors.TimedOut as error:
+                    print(type(error).__name__, len(ticks) > 5)
+            '''), self.mm_path], capture_output=True, text=True, timeout=60)
+        if 'no eventlet' in answer.stderr:
+            self.skipTest('eventlet is not installed')
+        self.assertEqual(
+            "Result(rc=3, stdout='out\\n', stderr='')\nTimedOut True\n",
+            answer.stdout, answer.stderr)
+        self.assertEqual([], self.left_behind('77777.5'))
