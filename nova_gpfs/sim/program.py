@@ -39,7 +39,7 @@ def main(directory: str, node: str, name: str) -> None:
     def log(code: int | None) -> None:
         _log(directory, begun, call, code, time.monotonic() - clock)
 
-    faults.surround(call, _serve, log)
+    faults.surround(call, serve, log)
     log(call.code)
     _print(call)
     sys.exit(call.code)
@@ -49,7 +49,7 @@ def _first(state: store.Store) -> str:
     return str(state.rows('SELECT name FROM node ORDER BY number')[0][0])
 
 
-def _serve(call: calls.Call) -> None:
+def serve(call: calls.Call) -> None:
     try:
         module = __import__(f'nova_gpfs.sim.{call.name}', fromlist=['run'])
         _require_node(call, module.NEEDS_DAEMON)
