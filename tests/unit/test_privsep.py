@@ -1,0 +1,308 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What the privileged daemon refuses, whoever asks.
+
+Its entry points run here in this process, as they do in the daemon; the
+daemon itself is started by tests.contract.test_privsep.
+"""
+
+import os
+import pathlib
+import stat
+import subprocess
+import sys
+
+import fixtures
+from oslo_config import cfg
+from oslo_config import fixture as config_fixture
+
+from nova_gpfs import conf as gpfs_conf
+from nova_gpfs import errors
+from nova_gpfs import mm
+from nova_gpfs.mm import mmchattr
+from nova_gpfs.mm import mmclone
+from nova_gpfs.mm import mmlsattr
+from nova_gpfs.mm import mmlscluster
+from nova_gpfs.mm import mmlsfs
+from nova_gpfs import model
+from nova_gpfs import privsep
+from tests.unit import test_run
+
+USER = 65534
+
+
+class PrivsepTestCase(test_run.ProgramsTestCase):
+
+    def setUp(self):
+        super().setUp()
+        for name in ('mmclone', 'mmchattr', 'mmlsattr', 'mmlsfs',
+                     'mmlscluster'):
+            self.program(name, 'echo "ran $*"')
+        self.root = self.useFixture(fixtures.TempDir()).path
+        self.configure(self.root)
+        self.addCleanup(privsep.context.set_client_mode,
+                        privsep.context.client_mode)
+        privsep.context.set_client_mode(False)
+
+    def configure(self, instances_path):
+        config = self.useFixture(config_fixture.Config(cfg.CONF))
+        gpfs_conf.register(cfg.CONF)
+        if 'instances_path' not in cfg.CONF:
+            config.register_opt(cfg.StrOpt('instances_path'))
+        config.config(instances_path=instances_path)
+        config.config(group='gpfs', mm_path=self.mm_path,
+                      command_timeout=1.0, copy_timeout=1.0)
+
+    def path(self, name):
+        return os.path.join(self.root, name)
+
+    def file(self, name, content=''):
+        pathlib.Path(self.path(name)).write_text(content)
+        return self.path(name)
+
+    def directory(self, name):
+        os.makedirs(self.path(name))
+        return self.path(name)
+
+    def assertRefused(self, command):
+        error = self.assertRaises(errors.NotPermitted, privsep.run, command)
+        kind, *_ = privsep.run_command(mm.spell(type(command)),
+                                       _fields(command))
+        self.assertEqual('NotPermitted', kind)
+        return error
+
+
+def _fields(command):
+    return tuple(vars(command).values())
+
+
+class TestRun(PrivsepTestCase):
+
+    def test_a_command_below_the_root_runs(self):
+        self.directory('uuid')
+        parent = self.file('uuid/a')
+        self.assertEqual(
+            model.Result(0, f'ran copy {parent} {self.root}/b\n', ''),
+            privsep.run(mmclone.Copy(parent, self.path('b'))))
+
+    def test_a_command_without_paths_runs(self):
+        self.assertEqual('ran -Y\n',
+                         privsep.run(mmlscluster.List()).stdout)
+        self.assertEqual('ran fs0 -Y\n',
+                         privsep.run(mmlsfs.List('fs0')).stdout)
+
+    def test_the_root_may_be_named_by_a_symbolic_link(self):
+        elsewhere = self.useFixture(fixtures.TempDir()).path
+        os.symlink(self.root, f'{elsewhere}/mount')
+        self.directory('instances')
+        self.configure(f'{elsewhere}/mount/instances')
+        path = f'{elsewhere}/mount/instances/disk'
+        self.assertEqual(f'ran snap {path}\n',
+                         privsep.run(mmclone.Seal(path)).stdout)
+        self.assertRefused(mmclone.Seal(f'{elsewhere}/mount/disk'))
+
+    def test_the_root_itself_may_be_looked_at(self):
+        self.assertEqual(0, privsep.run(mmlsattr.List(self.root)).rc)
+
+    def test_a_path_elsewhere_is_refused(self):
+        for path in ('/etc/shadow', '/', os.path.dirname(self.root),
+                     f'{self.root}-other/disk', '/proc/self/mem'):
+            self.assertRefused(mmclone.Seal(path))
+
+    def test_each_of_several_paths_is_checked(self):
+        here, there = self.file('a'), '/etc/shadow'
+        self.assertRefused(mmclone.Copy(there, self.path('b')))
+        self.assertRefused(mmclone.Copy(here, '/etc/b'))
+        self.assertRefused(mmclone.Snap(here, '/etc/b'))
+
+    def test_a_path_through_a_symbolic_link_is_refused(self):
+        os.symlink('/etc', self.path('link'))
+        os.symlink('/etc/shadow', self.path('disk'))
+        self.directory('uuid')
+        os.symlink(self.path('uuid'), self.path('same'))
+        for name in ('link/shadow', 'disk', 'same/a', 'link/new'):
+            self.assertRefused(mmclone.Seal(self.path(name)))
+
+    def test_a_device_or_pipe_is_refused(self):
+        os.mkfifo(self.path('pipe'))
+        self.assertRefused(mmclone.Seal(self.path('pipe')))
+
+    def test_a_missing_directory_is_said_to_be_missing(self):
+        self.assertRaises(errors.NoSuchFile, privsep.run,
+                          mmclone.Seal(self.path('gone/disk')))
+
+    def test_an_unset_root_permits_nothing(self):
+        for unset in ('', 'relative'):
+            self.configure(unset)
+            self.assertRefused(mmclone.Seal(self.file('a')))
+            self.assertRefused(mmclone.Seal('/etc/shadow'))
+
+    def test_time_limits_and_mm_path_are_the_daemons_own(self):
+        self.program('mmclone', 'sleep 30')
+        error = self.assertRaises(errors.TimedOut, privsep.run,
+                                  mmclone.Seal(self.file('a')))
+        self.assertEqual(
+            ((f'{self.mm_path}/mmclone', 'snap', self.path('a')), 1.0),
+            (error.argv, error.seconds))
+
+    def test_a_missing_program_is_reported(self):
+        os.unlink(f'{self.mm_path}/mmclone')
+        self.assertRaises(errors.ProgramMissing, privsep.run,
+                          mmclone.Seal(self.file('a')))
+
+    def test_all_of_a_placement_crosses(self):
+        change = mmchattr.Change(self.file('a'), 'fast', 2, None, 1, 128,
+                                 '1,1,1')
+        self.assertEqual(
+            f'ran {" ".join(change.arguments())}\n',
+            privsep.run(change).stdout)
+
+
+class TestForgedRequests(PrivsepTestCase):
+    """Requests that only a caller other than ``privsep.run`` can make."""
+
+    def assertAnswered(self, kind, name, fields):
+        self.assertEqual(kind, privsep.run_command(name, fields)[0])
+
+    def test_an_unknown_command_is_refused(self):
+        for name in ('mmdelfs.Delete', 'mmclone', 'mmclone.Rm', '',
+                     'os.system', 'mmclone.Copy ', '../mmclone.Copy',
+                     'mmclone._Clone'):
+            self.assertAnswered('NotPermitted', name, ('/a',))
+
+    def test_extra_and_missing_fields_are_refused(self):
+        path = self.file('a')
+        for fields in ((), (path, path), (path, '-rf'), (path, None, None)):
+            self.assertAnswered('NotPermitted', 'mmclone.Seal', fields)
+
+    def test_a_field_that_is_no_path_is_refused(self):
+        for value in ('-rf', 'a', f'{self.root}/../etc/shadow',
+                      f'{self.root}/./a', f'{self.root}//a', '',
+                      f'{self.root}/a\n/etc/shadow', f'{self.root}/a\0', 1,
+                      None, b'/a', (self.root,), {'a': 1}):
+            self.assertAnswered('InvalidName', 'mmclone.Seal', (value,))
+
+    def test_a_name_that_is_an_option_is_refused(self):
+        for value in ('-Y', '--help', 'a b', '/etc', 'a;b c'):
+            self.assertAnswered('InvalidName', 'mmlsfs.List', (value,))
+
+    def test_a_number_that_is_text_is_refused(self):
+        path = self.file('a')
+        for value in ('-i', '2', 4, 1.0, True):
+            self.assertAnswered(
+                'InvalidName', 'mmchattr.Change',
+                (path, None, value, None, None, None, None))
+
+    def test_nothing_of_this_has_run_anything(self):
+        log = self.useFixture(fixtures.TempDir()).path + '/log'
+        for program in ('mmclone', 'mmchattr', 'mmlsfs'):
+            self.program(program, f'echo ran >> {log}')
+        self.test_an_unknown_command_is_refused()
+        self.test_extra_and_missing_fields_are_refused()
+        self.test_a_field_that_is_no_path_is_refused()
+        self.test_a_name_that_is_an_option_is_refused()
+        self.assertFalse(os.path.exists(log))
+        privsep.run(mmlsfs.List('fs0'))
+        self.assertTrue(os.path.exists(log))
+
+
+class TestGive(PrivsepTestCase):
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest('needs root, to give files away')
+        os.chmod(self.root, 0o755)
+        self.clone = self.file('clone')
+        os.chmod(self.clone, 0o600)
+
+    def assertKept(self, path, uid=USER, gid=USER):
+        before = os.lstat(path)
+        self.assertNotEqual('', privsep.give_clone(path, uid, gid))
+        after = os.lstat(path)
+        for field in ('st_uid', 'st_gid', 'st_mode'):
+            self.assertEqual(getattr(before, field), getattr(after, field))
+
+    def test_a_fresh_clone_becomes_the_users(self):
+        self.assertEqual('', privsep.give_clone(self.clone, USER, USER))
+        found = os.stat(self.clone)
+        self.assertEqual((USER, USER, 0o644), (
+            found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)))
+
+    def test_nothing_is_given_to_root_or_nobody_in_particular(self):
+        for uid, gid in ((0, USER), (USER, 0), (-1, USER), (USER, -1),
+                         (0, 0)):
+            self.assertKept(self.clone, uid, gid)
+
+    def test_a_file_of_another_user_is_kept(self):
+        os.chown(self.clone, 12345, 12345)
+        self.assertKept(self.clone)
+
+    def test_a_file_with_another_name_is_kept(self):
+        os.link(self.clone, self.path('other'))
+        self.assertKept(self.clone)
+
+    def test_a_symbolic_link_is_not_followed(self):
+        target = self.file('target')
+        os.symlink(target, self.path('link'))
+        self.assertKept(self.path('link'))
+        self.assertEqual(0, os.stat(target).st_uid)
+
+    def test_a_directory_on_the_way_is_not_a_symbolic_link(self):
+        self.directory('dir')
+        inner = self.file('dir/clone')
+        os.symlink(self.path('dir'), self.path('link'))
+        self.assertNotEqual('', privsep.give_clone(
+            self.path('link/clone'), USER, USER))
+        self.assertEqual(0, os.stat(inner).st_uid)
+
+    def test_a_directory_pipe_or_missing_file_is_kept(self):
+        os.mkfifo(self.path('pipe'))
+        self.assertKept(self.path('pipe'))
+        self.assertKept(self.directory('dir'))
+        self.assertNotEqual('', privsep.give_clone(self.path('x'), USER, USER))
+
+    def test_a_file_elsewhere_is_kept(self):
+        elsewhere = self.useFixture(fixtures.TempDir()).path + '/file'
+        pathlib.Path(elsewhere).touch()
+        self.assertKept(elsewhere)
+        self.assertNotEqual('', privsep.give_clone(
+            f'{self.root}/../{elsewhere}', USER, USER))
+
+    def test_a_refusal_is_an_error_to_the_caller(self):
+        self.assertRaises(errors.NotPermitted, privsep.give, self.clone)
+
+
+class TestContext(PrivsepTestCase):
+
+    def test_its_capabilities_are_two_and_its_threads_are_many(self):
+        # In a process of its own, as in the daemon: oslo.config forgets
+        # defaults that a library has set when a test resets it.
+        said = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c',
+             'from oslo_privsep import capabilities as caps\n'
+             'from nova_gpfs import privsep\n'
+             'conf = privsep.context.conf\n'
+             'print(*(caps.CAPS_BYVALUE[c] for c in conf.capabilities))\n'
+             'print(conf.thread_pool_size)'],
+            capture_output=True, text=True, check=True).stdout
+        self.assertEqual(
+            ['CAP_CHOWN', 'CAP_DAC_READ_SEARCH', '32'], said.split())
+
+    def test_only_two_functions_can_be_called(self):
+        callable_from_outside = [
+            name for name, value in vars(privsep).items()
+            if privsep.context.is_entrypoint(value)]
+        self.assertEqual(['run_command', 'give_clone'],
+                         callable_from_outside)
