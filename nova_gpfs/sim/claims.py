@@ -148,12 +148,12 @@ def rst() -> str:
                         [(kind, str(known), str(unknown))
                          for kind, known, unknown in summary()])
     lines += _list_table(('Kind', 'Claim', 'Source'),
-                         [(kind, f'``{claim}``', source)
+                         [(kind, f'``{claim}``', source.replace('*', r'\*'))
                           for kind, claim, source in table()])
     lines += _list_table(('Switch', 'Question'),
                          [(f'``{name}``', switch.question)
                           for name, switch in switches.SWITCHES.items()])
-    return '\n'.join(lines)
+    return '\n'.join(lines).rstrip()
 
 
 def _list_table(header: tuple[str, ...], rows: list[tuple[str, ...]]
