@@ -98,13 +98,13 @@ def install() -> None:
 
     :raises: errors.UnknownNova, and then nothing has been changed.
     """
-    from nova.virt import libvirt
-    from nova.virt.libvirt import imagebackend
     if _installed():
         return
     _refuse(expected.differences(expected.TO_INSTALL))
     _refuse(_unknown_bindings())
     _check_release(version.version_string())
+    from nova.virt import libvirt
+    from nova.virt.libvirt import imagebackend
     from nova_gpfs.compute import backend
     from nova_gpfs.compute import libvirt_driver
     imagebackend.Backend = backend.GpfsBackend
