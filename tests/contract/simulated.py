@@ -1,0 +1,334 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The contract where commands fail, lie, hang and are killed."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+import uuid
+
+from nova_gpfs import errors
+from nova_gpfs import model
+from nova_gpfs.sim import cluster
+from nova_gpfs.sim import spec
+from tests.contract import suite
+
+NODE = 'node1'
+KIB = 1024
+
+# What each action leaves of the change that a command was to make, when the
+# command then reports a failure, or reports success.
+UNDONE = ('fail', 'kill')
+DONE = ('fail-after', 'kill-after')
+
+
+def _spec():
+    system = spec.standard_file_system()
+    system.filesets.append(spec.Fileset('other', 'other'))
+    system.filesets.append(spec.Fileset('full', 'full', hard=64 * KIB))
+    quiet = spec.standard_file_system('fs1')
+    quiet.quotas = 'none'
+    return spec.Spec(file_systems=[system, quiet])
+
+
+class ClusterTestCase:
+    """One simulated cluster for a class, one directory for each test."""
+
+    device = 'fs0'
+    fileset = 'nova'
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.top = tempfile.mkdtemp()
+        cls.addClassCleanup(shutil.rmtree, cls.top)
+        cls.cluster = cluster.create(os.path.join(cls.top, 'sim'), _spec())
+        cls.instances = os.path.join(cls.cluster.mount_point('fs0'), 'nova')
+
+    def setUp(self):
+        super().setUp()
+        self.directory = os.path.join(self.instances, uuid.uuid4().hex)
+        os.mkdir(self.directory)
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.addCleanup(self.cluster.faults.clear)
+        self.outside = os.path.join(self.top, 'outside')
+        pathlib.Path(self.outside).touch()
+        self.gpfs = self.make_driver(NODE, 60.0, 60.0)
+
+    def elsewhere(self, *parts):
+        return os.path.join(self.cluster.mount_point('fs0'), *parts)
+
+    def calls(self, since=0):
+        return [' '.join(call['argv'][:2]).split('/')[-1]
+                for call in self.cluster.calls()[since:]]
+
+
+class Trouble(suite.Contract):
+
+    def spoil(self, command, action, **how):
+        self.cluster.faults.add(command, action, **how)
+
+    def assertAbsent(self, name='disk'):
+        self.assertFalse(os.path.lexists(self.path(name)))
+
+    def test_a_clone_takes_one_command_when_all_is_well(self):
+        master = self.master()
+        before = len(self.cluster.calls())
+        self.clone(parent=master)
+        self.assertEqual(['mmclone copy'], self.calls(before))
+
+    def test_nothing_is_run_where_a_look_is_enough(self):
+        master, path = self.master(), self.file('a')
+        before = len(self.cluster.calls())
+        self.gpfs.place(path, model.Placement())
+        self.assertRaises(errors.AlreadyExists, self.gpfs.clone, master, path)
+        self.assertRaises(errors.NoSuchFile, self.gpfs.clone,
+                          self.path('gone'), self.path('disk'))
+        self.assertEqual([], self.calls(before))
+
+    def test_the_cluster_is_described_while_the_daemon_is_down(self):
+        self.addCleanup(self.cluster.set_node_state, NODE, 'up')
+        self.cluster.set_node_state(NODE, 'down')
+        self.assertEqual('down', self.gpfs.cluster().daemon_state)
+
+    def test_everything_else_says_that_the_daemon_is_down(self):
+        master, plain = self.master(), self.file('a')
+        self.addCleanup(self.cluster.set_node_state, NODE, 'up')
+        self.cluster.set_node_state(NODE, 'down')
+        for ask, *arguments in (
+                (self.gpfs.pools, 'fs0'), (self.gpfs.disks, 'fs0'),
+                (self.gpfs.attributes, plain), (self.gpfs.seal, plain),
+                (self.gpfs.clone, master, self.path('disk')),
+                (self.gpfs.quota, 'fs0', 'nova'),
+                (self.gpfs.place, plain, model.Placement(pool='fast'))):
+            self.assertRaises(errors.NotReady, ask, *arguments)
+        self.assertAbsent()
+
+    def test_a_stale_mount_says_that_it_is_not_mounted(self):
+        master = self.master()
+        self.cluster.faults.add_condition('stale', fs='fs0')
+        self.assertRaises(errors.NotMounted, self.gpfs.clone, master,
+                          self.path('disk'))
+        self.assertAbsent()
+
+    def test_a_full_file_system_says_so(self):
+        master = self.master()
+        self.cluster.faults.add_condition('no-space', fs='fs0')
+        self.assertRaises(errors.NoSpace, self.gpfs.clone, master,
+                          self.path('disk'))
+        self.assertAbsent()
+
+    def test_a_used_up_quota_says_so(self):
+        master = self.master()
+        self.cluster.faults.add_condition('quota', fs='fs0', fileset='nova')
+        self.assertRaises(errors.QuotaExceeded, self.gpfs.clone, master,
+                          self.path('disk'))
+        self.assertAbsent()
+
+    def test_a_clone_in_another_fileset_says_that_it_cannot_be(self):
+        self.assertRaises(self.not_gpfs + (errors.CannotClone,),
+                          self.gpfs.clone, self.master(),
+                          self.elsewhere('other', 'disk'))
+
+    def test_a_quota_is_in_bytes(self):
+        self.assertEqual(64 * KIB,
+                         self.gpfs.quota('fs0', 'full').hard_limit)
+        self.assertEqual(0, self.gpfs.quota('fs0', 'nova').hard_limit)
+
+    def test_a_file_system_without_quotas_has_none(self):
+        self.assertIsNone(self.gpfs.quota('fs1', 'nova'))
+
+    # Exit codes lie.
+
+    def test_an_error_text_with_exit_code_0_is_an_error(self):
+        master, plain = self.master(), self.file('a')
+        for command, kind, ask, *arguments in (
+                ('mmclone copy', errors.NoSpace, self.gpfs.clone, master,
+                 self.path('disk')),
+                ('mmclone snap', errors.NoSpace, self.gpfs.seal, plain),
+                ('mmclone snap', errors.NoSpace, self.gpfs.snapshot, plain,
+                 self.path('snap')),
+                ('mmchattr', errors.NoSpace, self.gpfs.place, plain,
+                 model.Placement(pool='fast'))):
+            self.spoil(command, 'fail', code=0,
+                       text='mmx: No space left on device')
+            self.assertRaises(kind, ask, *arguments)
+        self.assertAbsent('disk')
+        self.assertAbsent('snap')
+
+    def test_success_without_a_result_is_an_error(self):
+        master, plain = self.master(), self.file('a')
+        disk = self.clone('other', master)
+        for command, ask, *arguments in (
+                ('mmclone copy', self.gpfs.clone, master, self.path('disk')),
+                ('mmclone snap', self.gpfs.seal, plain),
+                ('mmclone snap', self.gpfs.snapshot, plain,
+                 self.path('snap')),
+                ('mmclone split', self.gpfs.detach, disk,
+                 model.Ancestors.ALL),
+                ('mmclone redirect', self.gpfs.detach, disk,
+                 model.Ancestors.PARENT),
+                ('mmchattr', self.gpfs.place, plain,
+                 model.Placement(pool='fast'))):
+            self.spoil(command, 'fail', code=0)
+            self.assertRaises((errors.CommandFailed, errors.NoSuchFile), ask,
+                              *arguments)
+
+    def test_a_failure_with_the_result_in_place_is_a_success(self):
+        master, plain, other = self.master(), self.file('a'), self.file('b')
+        disk = self.path('disk')
+        for action in DONE:
+            for command, ask, *arguments in (
+                    ('mmclone copy', self.gpfs.clone, master, disk),
+                    ('mmclone split', self.gpfs.detach, disk,
+                     model.Ancestors.ALL),
+                    ('mmclone snap', self.gpfs.snapshot, other,
+                     self.path(f'snap{action}')),
+                    ('mmchattr', self.gpfs.place, disk,
+                     model.Placement(pool='fast'))):
+                self.spoil(command, action, code=5, text='mmx: Boo')
+                self.assertIs(model.Change.MADE, ask(*arguments))
+            os.unlink(disk)
+        self.spoil('mmclone snap', 'fail-after', code=5, text='mmx: Boo')
+        self.assertIs(model.Change.MADE, self.gpfs.seal(plain))
+
+    def test_a_killed_command_that_did_nothing_is_an_error(self):
+        master, plain = self.master(), self.file('a')
+        for action in UNDONE:
+            for command, ask, *arguments in (
+                    ('mmclone copy', self.gpfs.clone, master,
+                     self.path('disk')),
+                    ('mmclone snap', self.gpfs.seal, plain),
+                    ('mmchattr', self.gpfs.place, plain,
+                     model.Placement(pool='fast'))):
+                self.spoil(command, action, text='mmx: Boo', code=5)
+                error = self.assertRaises(errors.CommandFailed, ask,
+                                          *arguments)
+                self.assertIn(error.rc, (5, -9))
+        self.assertAbsent()
+
+    def test_write_affinity_is_not_taken_for_granted_after_a_failure(self):
+        path = self.file('a')
+        self.spoil('mmchattr', 'fail-after', code=5, text='mmchattr: Boo')
+        self.assertRaises(
+            errors.CommandFailed, self.gpfs.place, path,
+            model.Placement(pool='fast', write_affinity_depth=1))
+
+    def test_a_target_made_by_another_meanwhile_is_not_taken_over(self):
+        master = self.master()
+        self.spoil('mmclone copy', 'fail-after', code=17,
+                   text='mmclone: File exists')
+        self.assertRaises(errors.AlreadyExists, self.gpfs.clone, master,
+                          self.path('disk'))
+        self.assertEqual(b'data' * suite.MIB, self.content(self.path('disk')))
+
+    def test_read_only_is_sealed_only_if_it_is(self):
+        path = self.file('a')
+        self.spoil('mmclone snap', 'fail', code=30,
+                   text='mmclone: Read-only file system')
+        self.assertRaises(errors.ReadOnly, self.gpfs.seal, path)
+
+    def test_exit_codes_may_all_be_zero(self):
+        self.addCleanup(self.cluster.set_switch, 'exit_code_on_failure',
+                        'errno')
+        self.cluster.set_switch('exit_code_on_failure', 'zero')
+        plain = self.file('a')
+        for kind, ask, *arguments in (
+                (errors.NoSuchFileSystem, self.gpfs.pools, suite.NOWHERE),
+                (errors.NoSuchFile, self.gpfs.attributes, self.path('gone')),
+                (errors.CloneParentInvalid, self.gpfs.clone, plain,
+                 self.path('disk')),
+                (errors.NoSuchPool, self.gpfs.place, plain,
+                 model.Placement(pool=suite.NOWHERE)),
+                (errors.NoSuchFileset, self.gpfs.quota, 'fs0',
+                 suite.NOWHERE)):
+            self.assertRaises(kind, ask, *arguments)
+
+    def test_a_warning_about_replicas_is_not_a_refusal(self):
+        self.addCleanup(self.cluster.set_switch,
+                        'replicas_beyond_failure_groups', 'refuse')
+        self.cluster.set_switch('replicas_beyond_failure_groups', 'warn')
+        path = self.file('a')
+        self.assertIs(model.Change.MADE, self.gpfs.place(
+            path, model.Placement(data_replicas=3)))
+
+    # Nonsense is not an answer.
+
+    def test_garbage_is_not_understood(self):
+        plain = self.file('a')
+        for command, ask, *arguments in (
+                ('mmlsfs', self.gpfs.file_systems),
+                ('mmlspool', self.gpfs.pools, 'fs0'),
+                ('mmlsdisk', self.gpfs.disks, 'fs0'),
+                ('mmlsfileset', self.gpfs.filesets, 'fs0'),
+                ('mmlsquota', self.gpfs.quota, 'fs0', 'nova'),
+                ('mmlscluster', self.gpfs.cluster),
+                ('mmgetstate', self.gpfs.cluster),
+                ('mmlsconfig', self.gpfs.cluster),
+                ('mmlsattr', self.gpfs.attributes, plain),
+                ('mmclone show', self.gpfs.clone_info, plain)):
+            self.spoil(command, 'garbage')
+            self.assertRaises(errors.OutputNotUnderstood, ask, *arguments)
+
+    def test_rows_that_end_early_are_not_understood(self):
+        for command, ask, *arguments in (
+                ('mmlsfs', self.gpfs.file_systems),
+                ('mmlsdisk', self.gpfs.disks, 'fs0'),
+                ('mmlsfileset', self.gpfs.filesets, 'fs0'),
+                ('mmlscluster', self.gpfs.cluster),
+                ('mmlsquota', self.gpfs.quota, 'fs0', 'full')):
+            self.spoil(command, 'truncate')
+            self.assertRaises(errors.OutputNotUnderstood, ask, *arguments)
+
+    # Time-outs: the outcome is unknown, so it is looked up.
+
+    def hurried(self):
+        return self.make_driver(NODE, 2.0, 2.0)
+
+    def test_a_clone_that_hangs_before_it_begins_has_timed_out(self):
+        master, gpfs = self.master(), self.hurried()
+        self.spoil('mmclone copy', 'hang', child=True)
+        self.assertRaises(errors.TimedOut, gpfs.clone, master,
+                          self.path('disk'))
+        self.assertAbsent()
+
+    def test_a_clone_that_hangs_when_it_is_done_is_made(self):
+        master, gpfs = self.master(), self.hurried()
+        self.spoil('mmclone copy', 'hang-after', child=True)
+        self.assertIs(model.Change.MADE,
+                      gpfs.clone(master, self.path('disk')))
+        self.assertEqual(os.geteuid(), os.stat(self.path('disk')).st_uid)
+
+    def test_a_seal_that_hangs_is_looked_up_too(self):
+        first, second, gpfs = self.file('a'), self.file('b'), self.hurried()
+        self.spoil('mmclone snap', 'hang-after')
+        self.assertIs(model.Change.MADE, gpfs.seal(first))
+        self.spoil('mmclone snap', 'hang')
+        self.assertRaises(errors.TimedOut, gpfs.seal, second)
+        self.assertFalse(gpfs.clone_info(second).is_parent)
+
+    def test_a_look_that_hangs_as_well_leaves_the_time_out(self):
+        master, gpfs = self.master(), self.hurried()
+        self.spoil('mmclone copy', 'hang')
+        self.spoil('mmclone show', 'hang', nth=0)
+        self.assertRaises(errors.TimedOut, gpfs.clone, master,
+                          self.path('disk'))
+
+    def test_a_query_that_hangs_has_timed_out(self):
+        gpfs = self.hurried()
+        self.spoil('mmlspool', 'hang', child=True)
+        error = self.assertRaises(errors.TimedOut, gpfs.pools, 'fs0')
+        self.assertEqual(2.0, error.seconds)
+        self.assertTrue(error.argv[0].endswith('/mmlspool'))
