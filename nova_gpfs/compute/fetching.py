@@ -1,0 +1,103 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Turn what Nova fetches or formats into the contents of a master.
+
+Nova's own fetch functions do the work: download, signature, deep format
+inspection, conversion. They write below a directory of our own, and nobody
+sees the result before it is sealed.
+"""
+
+import os
+
+from nova import exception
+from nova.virt import images
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_utils.imageutils import format_inspector
+
+from nova_gpfs.compute import growth
+from nova_gpfs import plan
+
+CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+# What QEMU is to treat as raw, as nova.virt.images does after it has
+# inspected an image: whole-disk images show as gpt, bootable CDs as iso.
+_RAW_FORMATS = ('raw', 'gpt', 'iso')
+
+
+def image(storage, fetch_func, image_id, **kwargs):
+    """Return a fill function for the master of a Glance image."""
+
+    def fill(path):
+        fetch_func(target=path, image_id=image_id, **kwargs)
+        found = plan.RAW if CONF.force_raw_images else _usable_format(
+            storage, path, image_id)
+        if found == plan.RAW:
+            _make_sparse(storage, path)
+        return plan.MasterInfo(
+            found, growth.virtual_size(path, found), image_id,
+            found == plan.RAW and growth.holds_bare_file_system(path))
+
+    return fill
+
+
+def ephemeral(fetch_func, **kwargs):
+    """Return a fill function for a formatted, empty ephemeral disk."""
+
+    def fill(path):
+        fetch_func(target=path, **kwargs)
+        return plan.MasterInfo(plan.RAW, os.stat(path).st_size)
+
+    return fill
+
+
+def _usable_format(storage, path, image_id):
+    """Return raw or qcow2, after converting whatever is neither."""
+    found = _inspected_format(path, image_id)
+    if found in _RAW_FORMATS:
+        return plan.RAW
+    if found == plan.QCOW2:
+        return plan.QCOW2
+    LOG.info('Image %(image)s is %(format)s, which guests do not get as it '
+             'is; it is converted to raw',
+             {'image': image_id, 'format': found})
+    converted = path + '.converted'
+    images.convert_image(path, converted, found, plan.RAW)
+    os.rename(converted, path)
+    return plan.RAW
+
+
+def _inspected_format(path, image_id):
+    try:
+        inspector = images.get_image_format(path)
+        inspector.safety_check()
+    except (format_inspector.ImageFormatError,
+            format_inspector.SafetyCheckFailed) as error:
+        raise exception.ImageUnacceptable(image_id=image_id,
+                                          reason=str(error))
+    return str(inspector)
+
+
+def _make_sparse(storage, path):
+    """Turn runs of zeros into holes, unless the file has holes already.
+
+    Glance sends every byte of a raw image, and a master written as it came
+    would take its full size of GPFS blocks, each replica as well.
+    """
+    status = os.stat(path)
+    if status.st_blocks * 512 < status.st_size:
+        return
+    sparse = path + '.sparse'
+    storage.copy(path, sparse)
+    os.rename(sparse, path)

@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Put the parts together from the configuration of this compute host."""
+
+import errno
+import os
+
+import nova.conf
+
+from nova_gpfs import conf as gpfs_conf
+from nova_gpfs import errors
+from nova_gpfs import layout
+from nova_gpfs import mmdriver
+from nova_gpfs import run
+from nova_gpfs import storage
+
+CONF = nova.conf.CONF
+gpfs_conf.register(CONF)
+
+
+def storage_from_conf():
+    """Return the storage below instances_path; nothing is run or written."""
+    return storage.Storage(
+        mmdriver.from_conf(CONF),
+        layout.Layout(os.path.abspath(CONF.instances_path)),
+        _copy_sparsely,
+        require_clone=CONF.gpfs.require_clone,
+        leftover_age=CONF.gpfs.leftover_age)
+
+
+def _copy_sparsely(source, target):
+    """Copy a file with holes kept and runs of zeros made into holes.
+
+    :raises errors.NoSpace, errors.QuotaExceeded: there is no room
+    :raises errors.TimedOut: it took longer than [gpfs] copy_timeout
+    """
+    argv = ('/bin/cp', '--sparse=always', '--reflink=never', source, target)
+    result = run.execute(argv, CONF.gpfs.copy_timeout)
+    if result.rc == 0:
+        return
+    for number, error in ((errno.ENOSPC, errors.NoSpace),
+                          (errno.EDQUOT, errors.QuotaExceeded)):
+        if os.strerror(number) in result.stderr:
+            raise error(target)
+    raise errors.CommandFailed(argv, result.rc, result.stdout, result.stderr)

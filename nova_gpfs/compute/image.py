@@ -1,0 +1,147 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The disk of an instance on GPFS, as Nova's libvirt driver sees it."""
+
+import functools
+import os
+
+from nova import exception
+from nova.virt.image import model as imgmodel
+from nova.virt.libvirt import imagebackend
+
+from nova_gpfs.compute import disk_info
+from nova_gpfs.compute import fetching
+from nova_gpfs.compute import growth
+from nova_gpfs.compute import host
+from nova_gpfs import layout
+from nova_gpfs import plan
+
+
+class Gpfs(imagebackend.Flat):
+    """A plain file below instances_path: a clone of a sealed master.
+
+    ``storage`` is bound by the backend of each compute host.
+    """
+
+    storage = None
+
+    def __init__(self, instance=None, disk_name=None, path=None,
+                 disk_info_mapping=None):
+        if self.storage is None:
+            self.storage = host.storage_from_conf()
+        super().__init__(instance=instance, disk_name=disk_name, path=path,
+                         disk_info_mapping=disk_info_mapping)
+        # Preallocation would give every disk blocks of its own for what it
+        # shares with its master. It is refused when nova-compute starts.
+        self.preallocate = False
+        self.driver_io = None
+
+    def _get_driver_format(self):
+        """Return the format of a disk that disk.info does not know.
+
+        Flat asks qemu-img, which believes what the guest wrote. Without a
+        record the disk is raw, and stays so.
+        """
+        return self.driver_format
+
+    def exists(self):
+        """Whether the disk is there; a sick file system is no answer."""
+        try:
+            os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def cache(self, fetch_func, filename, size=None, safe=False, *args,
+              **kwargs):
+        """Make the disk from its master, or grow the disk that is there.
+
+        :param fetch_func: Nova's function that writes ``target``
+        :param filename: Nova's name of the master in its own cache
+        :param size: size in bytes, None or 0 for the size of the image
+        """
+        self.storage.guard.check()
+        if self.exists():
+            self.resize_image(size)
+        elif 'image_id' in kwargs:
+            fill = fetching.image(self.storage, fetch_func, **kwargs)
+            self._create(layout.master_key(filename), fill, size)
+        elif 'ephemeral_size' in kwargs:
+            fill = fetching.ephemeral(fetch_func, **kwargs)
+            self._create(_ephemeral_key(filename, fetch_func, **kwargs),
+                         fill, size)
+        else:
+            self._generate(functools.partial(fetch_func, *args, **kwargs))
+        self.correct_format()
+
+    def create_image(self, prepare_template, base, size, safe=False, *args,
+                     **kwargs):
+        """Do as ``cache()``; ``base`` only names the master."""
+        self.cache(prepare_template, os.path.basename(base), size, safe,
+                   *args, **kwargs)
+
+    def _create(self, key, fill, size):
+        master, _made = self.storage.masters.ensure(key, fill)
+        steps = plan.new_disk(master.info, size)
+        self._refuse_too_small(steps)
+        self._record_format(master.info.format)
+        with self.storage.new_disk(master, self.path):
+            self._grow(steps)
+
+    def _generate(self, make):
+        self._record_format(plan.RAW)
+        self.storage.generate(self.path, lambda path: make(target=path))
+
+    @staticmethod
+    def _refuse_too_small(steps):
+        for step in steps:
+            if isinstance(step, plan.TooSmall):
+                raise exception.FlavorDiskSmallerThanImage(
+                    flavor_size=step.size, image_size=step.needed)
+
+    def _record_format(self, disk_format):
+        self.driver_format = disk_format
+        disk_info.record(self.disk_info_path, self.path, disk_format,
+                         self.lock_path)
+
+    def resize_image(self, size):
+        """Grow the disk to ``size`` bytes; a smaller or no size is no-op."""
+        if not size:
+            return
+        self._grow(plan.existing_disk(
+            self.driver_format,
+            growth.virtual_size(self.path, self.driver_format), size))
+
+    def _grow(self, steps):
+        for step in steps:
+            if isinstance(step, plan.Grow):
+                growth.grow(self.path, step)
+
+    def get_model(self, connection):
+        return imgmodel.LocalFileImage(self.path, self.driver_format)
+
+
+def _ephemeral_key(filename, fetch_func, specified_fs=None, **kwargs):
+    """Name a formatted master after all that decides its contents.
+
+    Nova's file name has the size and the default file system. The label and
+    an explicitly chosen file system are arguments of mkfs as well.
+    """
+    label = getattr(fetch_func, 'keywords', {}).get('fs_label')
+    return layout.master_key(filename, specified_fs, label)
+
+
+def ensure_master(storage, fetch_func, filename, **kwargs):
+    """Make the master of an image ready; True if this call fetched it."""
+    fill = fetching.image(storage, fetch_func, **kwargs)
+    return storage.masters.ensure(layout.master_key(filename), fill)[1]

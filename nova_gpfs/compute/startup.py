@@ -1,0 +1,133 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What nova-compute makes sure of, and says, before it starts.
+
+A host that cannot work as configured does not start: a clear message at the
+start is better than instances that fail one after the other, or that work
+until the day they are migrated.
+"""
+
+import importlib.metadata
+
+from nova import conf
+from oslo_log import log as logging
+
+from nova_gpfs import errors
+from nova_gpfs import location
+from nova_gpfs import probe
+
+CONF = conf.CONF
+LOG = logging.getLogger(__name__)
+
+_VIRT_TYPES = ('kvm', 'qemu')
+_MIGRATABLE_CACHE_MODES = ('none', 'directsync')
+
+
+def prepare(storage):
+    """Check configuration and cluster, then log what was found.
+
+    :raises errors.GpfsError: nova-compute must not start
+    """
+    require_working_options()
+    driver = storage.driver
+    cluster = driver.cluster()
+    location.require_active(cluster)
+    here = storage.guard.establish()
+    file_system = driver.file_system(here.file_system)
+    probe.require_clone_support(cluster, file_system)
+    probe.require_one_fileset(driver, storage.layout)
+    probe.try_clone(driver, storage.layout)
+    storage.masters.sweep()
+    for line in describe(driver, cluster, here, file_system):
+        LOG.info('%s', line)
+
+
+def require_working_options():
+    """Raise ``errors.Misconfigured`` for the first option that cannot work.
+
+    Each of these options is refused because it would defeat cloning, make
+    guests impossible to migrate, or take away a protection.
+    """
+    for trouble in _troubles():
+        raise errors.Misconfigured(trouble)
+
+
+def _troubles():
+    if CONF.libvirt.virt_type not in _VIRT_TYPES:
+        yield (f'[libvirt] virt_type = {CONF.libvirt.virt_type}: disks are '
+               f'files for QEMU, so it must be one of '
+               f'{", ".join(_VIRT_TYPES)}')
+    if CONF.preallocate_images != 'none':
+        yield (f'preallocate_images = {CONF.preallocate_images}: every disk '
+               'would get blocks of its own for what it shares with its '
+               'master; it must be none')
+    if CONF.ephemeral_storage_encryption.enabled:
+        yield ('[ephemeral_storage_encryption] enabled = True: disks are '
+               'clones of plain masters; encrypt the GPFS file system instead')
+    if CONF.oslo_concurrency.disable_process_locking:
+        yield ('[oslo_concurrency] disable_process_locking = True: images '
+               'could be downloaded several times at once')
+    yield from _cache_mode_troubles()
+
+
+def _cache_mode_troubles():
+    for entry in CONF.libvirt.disk_cachemodes:
+        kind, _equals, mode = entry.partition('=')
+        if kind == 'file' and mode not in _MIGRATABLE_CACHE_MODES:
+            yield (f'[libvirt] disk_cachemodes = {entry}: libvirt refuses to '
+                   'migrate such guests on GPFS; for files it must be one of '
+                   f'{", ".join(_MIGRATABLE_CACHE_MODES)}, or absent')
+
+
+def describe(driver, cluster, here, file_system):
+    """Return the lines that nova-compute logs about its storage."""
+    version = importlib.metadata.version('nova-gpfs')
+    pools = driver.pools(here.file_system)
+    yield (f'nova-gpfs {version}: instances on file system '
+           f'{here.file_system} (format {file_system.version[0]}.'
+           f'{file_system.version[1]:02}), fileset {here.fileset}, cluster '
+           f'{cluster.name} ({cluster.id}), node {cluster.node_name}, '
+           f'{len(cluster.nodes)} nodes')
+    yield 'nova-gpfs: pools ' + ', '.join(
+        f'{pool.name} ({pool.free_data // 2**30} of '
+        f'{pool.total_data // 2**30} GiB free for data)' for pool in pools)
+    yield (f'nova-gpfs: placement: the file system\'s own, '
+           f'{file_system.default_data_replicas} data and '
+           f'{file_system.default_metadata_replicas} metadata replicas; '
+           'no policies are defined')
+    yield _quota_line(driver, here)
+    yield from _switched_off()
+
+
+def _quota_line(driver, here):
+    quota = driver.quota(here.file_system, here.fileset)
+    if quota is None:
+        return 'nova-gpfs: quotas are not enabled on the file system'
+    limit = f'{quota.hard_limit // 2**30} GiB' if quota.hard_limit else 'none'
+    return (f'nova-gpfs: quota of fileset {here.fileset}: '
+            f'{quota.usage // 2**30} GiB used, limit {limit}')
+
+
+def _switched_off():
+    yield ('nova-gpfs: switched off: snapshots without an upload (the image '
+           'store is not on this file system as far as is known)')
+    if CONF.gpfs.require_clone:
+        yield ('nova-gpfs: switched off: full copies where a clone is not '
+               'possible ([gpfs] require_clone = True)')
+    if CONF.use_cow_images:
+        yield ('nova-gpfs: switched off: rewriting of disks as qcow2 on '
+               'resize (use_cow_images = True does not apply to clones)')
+    if CONF.workarounds.disable_deep_image_inspection:
+        LOG.warning('nova-gpfs: switched off: deep inspection of images '
+                    '([workarounds] disable_deep_image_inspection = True); '
+                    'a hostile image may read files of this host')

@@ -1,0 +1,270 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A small cloud in one process: Nova's own services above, GPFS below.
+
+Nova's API, conductor, scheduler, computes and libvirt driver are the real
+ones, and so are the image backend, qemu-img and mkfs. Nova's test fixtures
+stand in for libvirt, Glance (with real bytes), Neutron and Cinder. Below is
+a simulated GPFS cluster, of which every compute host is a node.
+"""
+
+import contextlib
+import io
+import os
+import subprocess
+import time
+from unittest import mock
+
+import fixtures
+from nova import conf
+from nova import context
+from nova import objects
+from nova import test
+from nova.tests import fixtures as nova_fixtures
+from nova.tests.functional import fixtures as func_fixtures
+from nova.tests.functional import integrated_helpers
+from nova.tests.unit import fake_network
+from nova.virt import libvirt
+from nova.virt.libvirt import imagebackend
+from oslo_utils.fixture import uuidsentinel as uuids
+
+from nova_gpfs.compute import activation
+from nova_gpfs.sim import cluster as sim_cluster
+
+CONF = conf.CONF
+
+MIB = 2 ** 20
+ALL_COMMANDS = ['mmclone', 'mmchattr', 'mmgetstate', 'mmlsattr',
+                'mmlscluster', 'mmlsconfig', 'mmlsdisk', 'mmlsfileset',
+                'mmlsfs', 'mmlspool', 'mmlsquota']
+
+
+class Glance(nova_fixtures.GlanceFixture):
+    """Nova's fake Glance, with images of real bytes; counts downloads."""
+
+    def __init__(self, test_case):
+        super().__init__(test_case)
+        self.downloads = []
+
+    def add(self, name, data, disk_format, **properties):
+        """Put an image into the store and return its id."""
+        metadata = {
+            'name': name, 'status': 'active', 'size': len(data),
+            'disk_format': disk_format, 'container_format': 'bare',
+            'min_disk': 0, 'min_ram': 0, 'visibility': 'public',
+            'is_public': True, 'deleted': False, 'deleted_at': None,
+            'created_at': self.timestamp, 'updated_at': self.timestamp,
+            'protected': False, 'owner': 'project', 'checksum': None,
+            'tags': [], 'virtual_size': None, 'properties': properties,
+            'container_format': 'bare'}
+        return self.create(None, metadata, io.BytesIO(data))['id']
+
+    def download(self, context, image_id, data=None, dst_path=None,
+                 trusted_certs=None):
+        self.downloads.append(image_id)
+        return super().download(context, image_id, data, dst_path,
+                                trusted_certs)
+
+    def update(self, context, image_id, metadata, data=None,
+               purge_props=False):
+        """Keep uploaded bytes, which Nova's fixture forgets."""
+        if data is not None:
+            self._imagedata[image_id] = data.read()
+        return super().update(context, image_id, metadata, None, purge_props)
+
+    def has(self, image_id):
+        return image_id in self._imagedata
+
+    def data(self, image_id):
+        return self._imagedata[image_id]
+
+
+class Activation(fixtures.Fixture):
+    """Activate the plug-in as nova.conf would; restore Nova afterwards."""
+
+    def _setUp(self):
+        for owner, name in ((imagebackend, 'Backend'),
+                            (libvirt, 'LibvirtDriver')):
+            self.addCleanup(setattr, owner, name, getattr(owner, name))
+        activation.activate()
+        activation.install()
+
+
+class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
+    """Start a cloud; ``self.gpfs`` is the simulated cluster."""
+
+    hosts = ('node1', 'node2')
+    microversion = '2.90'
+    #: Where the simulated file system keeps its data; None: beside the rest.
+    data_dir = None
+
+    def setUp(self):
+        super().setUp()
+        self.directory = self.useFixture(fixtures.TempDir()).path
+        self.gpfs = self.make_cluster()
+        self.instances_path = self.make_instances_path()
+        self.useFixture(Activation())
+        self._configure()
+        self._use_fixtures()
+        self.start_service('conductor')
+        self.start_service('scheduler')
+
+    def make_cluster(self):
+        return sim_cluster.create(os.path.join(self.directory, 'gpfs'),
+                                  data_dir=self.data_dir)
+
+    def make_instances_path(self):
+        path = os.path.join(self.gpfs.mount_point('fs0'), 'nova', 'instances')
+        os.mkdir(path)
+        return path
+
+    def _configure(self):
+        self.flags(instances_path=self.instances_path,
+                   compute_driver='libvirt.LibvirtDriver',
+                   force_config_drive=False)
+        self.flags(images_type='gpfs', group='libvirt')
+        self.flags(virt_type='qemu', group='libvirt')
+        self.flags(rootless_commands=ALL_COMMANDS, group='gpfs')
+        self.flags(disable_process_locking=False, group='oslo_concurrency')
+
+    def _use_fixtures(self):
+        self.useFixture(nova_fixtures.PrivsepFixture())
+        self.useFixture(nova_fixtures.CinderFixture(self))
+        self.useFixture(nova_fixtures.NeutronFixture(self))
+        self.glance = self.useFixture(Glance(self))
+        self.useFixture(func_fixtures.PlacementFixture())
+        self.useFixture(nova_fixtures.CGroupsFixture())
+        self.useFixture(nova_fixtures.LibvirtFixture())
+        fake_network.set_stub_network_methods(self)
+        api = self.useFixture(nova_fixtures.OSAPIFixture(api_version='v2.1'))
+        self.api = self.admin_api = api.admin_api
+        self.api.microversion = self.microversion
+        for target in ('_add_rng_device', '_connect_volume',
+                       '_disconnect_volume'):
+            self.useFixture(fixtures.MockPatch(
+                f'nova.virt.libvirt.driver.LibvirtDriver.{target}',
+                autospec=True))
+        self.useFixture(fixtures.MockPatch(
+            'nova.virt.libvirt.driver.LibvirtDriver._get_local_gb_info',
+            autospec=True,
+            return_value={'total': 1000, 'used': 0, 'free': 1000}))
+
+    def start_hosts(self):
+        """Start one nova-compute for each name in ``hosts``."""
+        self.computes = {}
+        for name in self.hosts:
+            self.start_host(name)
+        return self.computes
+
+    def start_host(self, name):
+        """Start nova-compute as a node of the cluster and return it."""
+        self.flags(mm_path=self.gpfs.bin_dir(name), group='gpfs')
+        connection = nova_fixtures.libvirt.Connection
+        with contextlib.ExitStack() as patches:
+            patches.enter_context(mock.patch.object(
+                connection, 'getHostname', autospec=True, return_value=name))
+            patches.enter_context(mock.patch(
+                'nova.virt.node.get_local_node_uuid', autospec=True,
+                return_value=getattr(uuids, f'node_{name}')))
+            compute = self.start_service('compute', host=name)
+        compute.driver._host.get_connection().getHostname = lambda: name
+        self.computes[name] = compute
+        return compute
+
+    def flavor(self, name, **sizes):
+        """Make a flavor and return its id; root_gb, ephemeral_gb, swap."""
+        fields = {'vcpus': 1, 'memory_mb': 64, 'root_gb': 1,
+                  'ephemeral_gb': 0, 'swap': 0, **sizes}
+        objects.Flavor(context=context.get_admin_context(), flavorid=name,
+                       name=name, **fields).create()
+        return name
+
+    def boot(self, image_id, flavor, host=None, expected_state='ACTIVE',
+             **fields):
+        """Boot a server through the API and wait for it."""
+        request = {'name': 'server', 'imageRef': image_id,
+                   'flavorRef': flavor, 'networks': 'none', **fields}
+        if host is not None:
+            request['host'] = host
+        server = self.api.post_server({'server': request})
+        return self.wait_for(server, expected_state)
+
+    def wait_for(self, server, expected_state):
+        """Wait for a state; fail at once when an error comes instead."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            found = self.api.get_server(server['id'])
+            if found['status'] == expected_state:
+                return found
+            if found['status'] == 'ERROR':
+                break
+            time.sleep(0.1)
+        self.fail(f'{expected_state} was expected, found {found}')
+
+    def instance_file(self, server, *names):
+        return os.path.join(self.instances_path, server['id'], *names)
+
+    def commands(self, *words):
+        """Return the argvs of mm commands run so far that start so.
+
+        ``words[0]`` is the name of the program.
+        """
+        argvs = []
+        for call in self.gpfs.calls():
+            argv = [os.path.basename(call['argv'][0]), *call['argv'][1:]]
+            if argv[:len(words)] == list(words):
+                argvs.append(argv)
+        return argvs
+
+    def assert_storage_is_consistent(self):
+        self.assertEqual([], self.gpfs.check())
+        incoming = os.path.join(self.instances_path, '_gpfs', 'incoming')
+        self.assertEqual([], os.listdir(incoming))
+
+
+def qemu_img(*arguments):
+    """Run qemu-img and return what it printed."""
+    return subprocess.run(['qemu-img', *arguments], check=True,
+                          capture_output=True, text=True).stdout
+
+
+def partitioned_disk(path, size=32 * MIB, seed=b'nova-gpfs'):
+    """Write a raw disk with an MBR and some data, sparse otherwise.
+
+    The partition table has one Linux partition from sector 2048 to the end.
+    """
+    entry = (b'\x80\x00\x02\x00\x83\xff\xff\xff' + (2048).to_bytes(4, 'little')
+             + (size // 512 - 2048).to_bytes(4, 'little'))
+    with open(path, 'wb') as disk:
+        disk.truncate(size)
+        disk.seek(446)
+        disk.write(entry)
+        disk.seek(510)
+        disk.write(b'\x55\xaa')
+        for offset in range(MIB, size, 4 * MIB):
+            disk.seek(offset)
+            disk.write(seed * (65536 // len(seed)))
+    return path
+
+
+def qcow2_image(directory, **kwargs):
+    """Return (bytes of a qcow2 image, bytes that a guest sees)."""
+    raw = partitioned_disk(os.path.join(directory, 'image.raw'), **kwargs)
+    qcow2 = os.path.join(directory, 'image.qcow2')
+    qemu_img('convert', '-f', 'raw', '-O', 'qcow2', raw, qcow2)
+    return read(qcow2), read(raw)
+
+
+def read(path, length=-1):
+    with open(path, 'rb') as f:
+        return f.read(length)

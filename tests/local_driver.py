@@ -1,0 +1,25 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The real driver, with every command run as the current user."""
+
+from nova_gpfs import mmdriver
+from nova_gpfs import run
+
+
+def make(mm_path, command_timeout=60.0, copy_timeout=120.0):
+    return mmdriver.MmDriver(
+        run.Local(mm_path, command_timeout, copy_timeout), _nothing_to_give)
+
+
+def _nothing_to_give(path):
+    raise AssertionError(f'{path} was made by another user')
