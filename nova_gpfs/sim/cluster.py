@@ -62,16 +62,10 @@ class Cluster:
     def _state(self) -> store.Store:
         return store.Store(self.directory)
 
-    def _system(self, fs: str) -> filesystems.FileSystem:
-        try:
-            return filesystems.named(self._state(), fs)
-        except calls.Refusal:
-            raise NotThere(f'no file system {fs}') from None
-
     def mount_point(self, fs: str = 'fs0') -> str:
         """Return where a file system is mounted."""
-        return builder.mount_point(self.directory,
-                                   self._system(fs).mount_name)
+        with self._state() as state:
+            return mount.path(state, _system(state, fs))
 
     def calls(self) -> list[dict[str, Any]]:
         """Return the calls so far: time, node, argv, rc, seconds.
@@ -85,50 +79,63 @@ class Cluster:
 
     def set_switch(self, name: str, value: str) -> None:
         """Move a switch; switches.UnknownSwitch when that cannot be."""
-        switches.put(self._state(), name, value)
+        with self._state() as state:
+            switches.put(state, name, value)
 
     def set_node_state(self, node: str, state: str) -> None:
         """Put a node into one of NODE_STATES; other nodes do not notice."""
         if state not in NODE_STATES:
             raise NotThere(f'no state {state}')
-        known = self._state()
-        if not known.rows('SELECT 1 FROM node WHERE name = ?', node):
-            raise NotThere(f'no node {node}')
-        with known.change():
-            known.execute('UPDATE node SET state = ? WHERE name = ?', state,
-                          node)
+        with self._state() as known:
+            if not known.rows('SELECT 1 FROM node WHERE name = ?', node):
+                raise NotThere(f'no node {node}')
+            with known.change():
+                known.execute('UPDATE node SET state = ? WHERE name = ?',
+                              state, node)
 
     def unmount(self, fs: str = 'fs0') -> None:
         """Leave an empty directory where the file system was mounted."""
-        mount.unmount(self._state(), self._system(fs))
+        with self._state() as state:
+            mount.unmount(state, _system(state, fs))
 
     def mount(self, fs: str = 'fs0') -> None:
         """Mount it again; OSError if files were put below the directory."""
-        mount.mount(self._state(), self._system(fs))
+        with self._state() as state:
+            mount.mount(state, _system(state, fs))
 
     def tree(self, fs: str = 'fs0') -> list[tree.Branch]:
         """Return the roots of the clone tree."""
-        return tree.grow(self._state(), self._system(fs))
+        with self._state() as state:
+            return tree.grow(state, _system(state, fs))
 
     def blocks(self, path: str | os.PathLike[str]) -> list[blocks.Block]:
         """Return the blocks of a file that hold data, and who holds them."""
-        state = self._state()
         real = os.path.realpath(path)
-        place = filesystems.locate(state, real)
-        if place is None or not os.path.isfile(real):
-            raise NotThere(f'no file {path}')
-        known = census.Census(state, place[0])
-        file = known.at(state, real, place[1])
-        return blocks.of_file(state, known, file, real)
+        with self._state() as state:
+            place = filesystems.locate(state, real)
+            if place is None or not os.path.isfile(real):
+                raise NotThere(f'no file {path}')
+            known = census.Census(state, place[0])
+            file = known.at(state, real, place[1])
+            return blocks.of_file(state, known, file, real)
 
     def usage(self, fs: str = 'fs0', fileset: str | None = None
               ) -> accounting.Usage:
         """Return the space that a file system or a fileset takes."""
-        return accounting.of(self._state(), self._system(fs), fileset)
+        with self._state() as state:
+            return accounting.of(state, _system(state, fs), fileset)
 
     def check(self) -> list[str]:
         """Return what is wrong; nothing in a consistent cluster."""
-        return check.problems(self._state())
+        with self._state() as state:
+            return check.problems(state)
+
+
+def _system(state: store.Store, fs: str) -> filesystems.FileSystem:
+    try:
+        return filesystems.named(state, fs)
+    except calls.Refusal:
+        raise NotThere(f'no file system {fs}') from None
 
 
 def create(directory: str | os.PathLike[str],

@@ -43,8 +43,7 @@ class FaultList:
         """
         if action not in faults.ACTIONS or not command.split():
             raise FaultInvalid(f'{command} {action}')
-        state = store.Store(self._directory)
-        with state.change():
+        with store.Store(self._directory) as state, state.change():
             return state.execute(
                 'INSERT INTO fault (command, node, nth, action, code, text, '
                 'seconds, child) VALUES (?, ?, ?, ?, ?, ?, ?, ?)', command,
@@ -55,25 +54,24 @@ class FaultList:
         """Bring about one of CONDITIONS; empty means everywhere."""
         if kind not in CONDITIONS:
             raise FaultInvalid(kind)
-        state = store.Store(self._directory)
-        with state.change():
+        with store.Store(self._directory) as state, state.change():
             state.execute('INSERT OR REPLACE INTO condition VALUES '
                           '(?, ?, ?, ?)', kind, fs, node, fileset)
 
     def all(self) -> list[faults.Fault]:
         """Return the faults of commands with the calls that they saw."""
-        state = store.Store(self._directory)
-        return [faults.Fault(row)
-                for row in state.rows('SELECT * FROM fault ORDER BY id')]
+        with store.Store(self._directory) as state:
+            return [faults.Fault(row)
+                    for row in state.rows('SELECT * FROM fault ORDER BY id')]
 
     def conditions(self) -> list[tuple[str, str, str, str]]:
         """Return kind, file system, node and fileset of the conditions."""
-        return store.Store(self._directory).rows('SELECT * FROM condition')
+        with store.Store(self._directory) as state:
+            return state.rows('SELECT * FROM condition')
 
     def clear(self, number: int | None = None) -> None:
         """Take one fault away, or all faults and conditions."""
-        state = store.Store(self._directory)
-        with state.change():
+        with store.Store(self._directory) as state, state.change():
             state.execute('DELETE FROM fault WHERE id = ? OR ?', number,
                           number is None)
             if number is None:

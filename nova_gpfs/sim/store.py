@@ -119,6 +119,12 @@ class Store:
         """Let go of the file."""
         self._connection.close()
 
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
 
 class Change:
     """A write transaction: all of it happens, or nothing.

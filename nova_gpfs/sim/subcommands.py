@@ -72,7 +72,8 @@ def create(arguments: Namespace) -> Answer:
 
 
 def _systems(found: cluster.Cluster) -> list[filesystems.FileSystem]:
-    return filesystems.all_of(store.Store(found.directory))
+    with store.Store(found.directory) as state:
+        return filesystems.all_of(state)
 
 
 def bin(arguments: Namespace) -> Answer:
@@ -94,10 +95,14 @@ def run(arguments: Namespace) -> Answer:
 def show(arguments: Namespace) -> Answer:
     """Print nodes, file systems, pools and filesets with their space."""
     found = cluster.open(arguments.directory)
-    state = store.Store(found.directory)
+    with store.Store(found.directory) as state:
+        return _overview(found, state), 0
+
+
+def _overview(found: cluster.Cluster, state: store.Store) -> dict[str, Any]:
     printed: dict[str, Any] = {'nodes': _table(
         state, 'SELECT number, name, state FROM node')}
-    for system in _systems(found):
+    for system in filesystems.all_of(state):
         usage = found.usage(system.name)
         where = found.mount_point(system.name)
         mounted = '' if system.mounted else ' (not mounted)'
@@ -109,7 +114,7 @@ def show(arguments: Namespace) -> Answer:
             for row in _table(state, _POOLS, system.name)]
         printed[f'{system.name} filesets'] = _table(
             state, _FILESETS, system.name)
-    return printed, 0
+    return printed
 
 
 _POOLS = """SELECT pool.name AS name, COUNT(nsd.id) AS disks,
@@ -194,10 +199,10 @@ def switch(arguments: Namespace) -> Answer:
     if arguments.what == 'set':
         found.set_switch(arguments.name or '', arguments.value or '')
         return None, 0
-    state = store.Store(found.directory)
-    return [{'switch': name, 'is': switches.value(state, name),
-             'can be': '|'.join(one.alternatives)}
-            for name, one in switches.SWITCHES.items()], 0
+    with store.Store(found.directory) as state:
+        return [{'switch': name, 'is': switches.value(state, name),
+                 'can be': '|'.join(one.alternatives)}
+                for name, one in switches.SWITCHES.items()], 0
 
 
 def node(arguments: Namespace) -> Answer:

@@ -72,6 +72,7 @@ class CheckTest(simulated.SimulatedTestCase):
 
     def test_a_draft_that_nobody_holds_is_found_and_swept(self):
         state = store.Store(self.cluster.directory)
+        self.addCleanup(state.close)
         (system,) = simulated.cluster.filesystems.all_of(state)
         draft = drafts.Draft(system)
         self.assertEqual([], self.cluster.check())

@@ -50,9 +50,9 @@ class DyingTest(simulated.SimulatedTestCase):
 
     def run_dying(self, work, *names):
         state = store.Store(self.cluster.directory)
+        self.addCleanup(state.close)
         call = calls.Call('mmclone', 'node1', [], state)
         self.assertRaises(Died, work, call, *map(self.path, names))
-        state.close()
 
     def shown(self, name):
         return self.did('mmclone', 'show', name).splitlines()[2].split()
@@ -103,9 +103,27 @@ class DyingTest(simulated.SimulatedTestCase):
         self.addCleanup(setattr, drafts.Draft, 'publish', real)
         drafts.Draft.publish = late
         state = store.Store(self.cluster.directory)
+        self.addCleanup(state.close)
         call = calls.Call('mmclone', 'node1', [], state)
         self.assertRaises(FileExistsError, clones.snap, call, self.path('a'),
                           self.path('p'))
         self.assertEqual(b'theirs', self.read('p'))
         self.assertEqual(['a'], self.shown('a'))
         self.assertEqual([], self.cluster.check())
+
+    def test_a_file_that_is_sealed_meanwhile_is_not_sealed_twice(self):
+        self.write('a', b'data')
+        real = clones._hold
+
+        def late(path):
+            self.did('mmclone', 'snap', 'a')
+            return real(path)
+
+        self.addCleanup(setattr, clones, '_hold', real)
+        clones._hold = late
+        state = store.Store(self.cluster.directory)
+        self.addCleanup(state.close)
+        call = calls.Call('mmclone', 'node1', [], state)
+        refusal = self.assertRaises(calls.Refusal, clones.snap_in_place, call,
+                                    self.path('a'))
+        self.assertEqual('clone.sealed', refusal.key)

@@ -119,6 +119,12 @@ class PoolTest(MmchattrTest):
         self.assertEqual({(0, 'fast', 2), (1, 'fast', 2)}, self.placed('a'))
         self.assertEqual('', self.shown('a')['flags'])
 
+    def test_blocks_stay_without_I_where_the_switch_says_so(self):
+        self.write('a', b'x' * simulated.BLOCK)
+        self.cluster.set_switch('move_now', 'defer')
+        self.did('mmchattr', '-P', 'fast', 'a')
+        self.assertEqual({(0, 'system', 1)}, self.placed('a'))
+
     def test_on_a_clone_only_blocks_written_later_are_concerned(self):
         self.master('m', b'x' * simulated.BLOCK * 2)
         self.did('mmclone', 'copy', 'm', 'a')

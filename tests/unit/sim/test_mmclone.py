@@ -294,3 +294,24 @@ class CallersTest(simulated.SimulatedTestCase):
         for value, code in (('zero', 0), ('one', 1), ('errno', 30)):
             self.cluster.set_switch('exit_code_on_failure', value)
             self.refused(code, 'Read-only', 'mmclone', 'snap', 'master')
+
+    def test_placement_of_clones_follows_the_switch(self):
+        self.write('m', b'data')
+        self.did('mmchattr', '-P', 'fast', '-r', '2', 'm')
+        self.did('mmclone', 'snap', 'm')
+        for value, pool, replicas in (('source', 'fast', 2),
+                                      ('defaults', 'system', 1)):
+            self.cluster.set_switch('clone_placement', value)
+            self.did('mmclone', 'copy', 'm', value)
+            self.write(value, b'mine')
+            (block,) = self.cluster.blocks(self.path(value))
+            self.assertEqual((pool, replicas), (block.pool, block.replicas))
+
+    def test_the_mode_of_a_snapped_parent_follows_the_switch(self):
+        os.chmod(self.write('a'), 0o604)
+        self.addCleanup(os.umask, os.umask(0o022))
+        for value, mode in (('source', 0o604), ('umask', 0o644)):
+            self.cluster.set_switch('snap_mode', value)
+            self.did('mmclone', 'snap', 'a', value)
+            found = stat.S_IMODE(os.stat(self.path(value)).st_mode)
+            self.assertEqual((value, mode), (value, found))
