@@ -63,6 +63,10 @@ context = priv_context.PrivContext(
 # hours (mmclone split); with one per processor, two would block the rest.
 CONF.set_default('thread_pool_size', 32, group='nova_gpfs_privileged')
 
+# From the start of the helper command.
+_NOT_STARTED = (daemon.FailedToDropPrivileges, FileNotFoundError,
+                PermissionError)
+
 _DISK_MODE = 0o644
 _WALK = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -79,7 +83,7 @@ def run(command: base.Command[Any]) -> model.Result:
     try:
         kind, *values = run_command(mm.spell(type(command)),
                                     dataclasses.astuple(command))
-    except daemon.FailedToDropPrivileges as error:
+    except _NOT_STARTED as error:
         raise errors.NotPermitted(str(error)) from error
     except OSError as error:
         raise errors.CommandFailed(

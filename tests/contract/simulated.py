@@ -295,7 +295,7 @@ class Trouble(suite.Contract):
     # Time-outs: the outcome is unknown, so it is looked up.
 
     def hurried(self):
-        return self.make_driver(NODE, 2.0, 2.0)
+        return self.make_driver(NODE, 3.0, 3.0)
 
     def test_a_clone_that_hangs_before_it_begins_has_timed_out(self):
         master, gpfs = self.master(), self.hurried()
@@ -330,5 +330,5 @@ class Trouble(suite.Contract):
         gpfs = self.hurried()
         self.spoil('mmlspool', 'hang', child=True)
         error = self.assertRaises(errors.TimedOut, gpfs.pools, 'fs0')
-        self.assertEqual(2.0, error.seconds)
+        self.assertEqual(3.0, error.seconds)
         self.assertTrue(error.argv[0].endswith('/mmlspool'))

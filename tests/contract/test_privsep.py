@@ -1,0 +1,258 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The contract on a simulated cluster, through the privileged daemon itself.
+
+The daemon is a process of its own, with a configuration file of its own, and
+needs root; where there is none, the tests are skipped.
+"""
+
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+import textwrap
+
+import fixtures
+from oslo_config import cfg
+from oslo_config import fixture as config_fixture
+from oslotest import base
+
+from nova_gpfs import conf as gpfs_conf
+from nova_gpfs import errors
+from nova_gpfs.mm import mmclone
+from nova_gpfs.mm import mmlscluster
+from nova_gpfs import mmdriver
+from nova_gpfs import privsep
+from nova_gpfs.sim import cluster
+from tests.contract import simulated
+from tests.contract import suite
+
+USER = 65534
+_HELPER = 'from oslo_privsep import daemon; daemon.helper_main()'
+
+
+def write_config(directory, **options):
+    """Write the daemon's configuration file; return its path."""
+    path = pathlib.Path(directory, 'nova.conf')
+    instances = options.pop('instances_path')
+    path.write_text('\n'.join(
+        [f'[DEFAULT]\ninstances_path = {instances}\n[gpfs]\n']
+        + [f'{name} = {value}' for name, value in options.items()]))
+    return str(path)
+
+
+def helper_command(config):
+    return shlex.join([sys.executable, '-W', 'ignore', '-c', _HELPER,
+                       '--config-file', config])
+
+
+class DaemonTestCase(base.BaseTestCase):
+
+    # The options of the daemon that is running; it serves the next test too
+    # when that wants the same.
+    running = None
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.addClassCleanup(cls.stop_daemon)
+
+    @classmethod
+    def stop_daemon(cls):
+        privsep.context.stop()
+        cls.running = None
+
+    def start_daemon(self, **options):
+        """Have a daemon with these options, started at the first call."""
+        config = self.useFixture(config_fixture.Config(cfg.CONF))
+        path = write_config(self.useFixture(fixtures.TempDir()).path,
+                            **options)
+        config.config(group='nova_gpfs_privileged',
+                      helper_command=helper_command(path))
+        self.addCleanup(privsep.context.set_client_mode,
+                        privsep.context.client_mode)
+        privsep.context.set_client_mode(True)
+        if type(self).running != options:
+            self.stop_daemon()
+            type(self).running = options
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest('needs root, to be the privileged daemon')
+
+
+class ClusterTestCase(simulated.ClusterTestCase, DaemonTestCase):
+
+    def make_driver(self, node, command_timeout, copy_timeout):
+        options = {'mm_path': self.cluster.bin_dir(node),
+                   'command_timeout': command_timeout,
+                   'copy_timeout': copy_timeout}
+        self.start_daemon(instances_path=self.instances, **options)
+        conf = cfg.ConfigOpts()
+        gpfs_conf.register(conf)
+        for name, value in options.items():
+            conf.set_override(name, value, group='gpfs')
+        return mmdriver.from_conf(conf)
+
+
+class TestPromises(suite.Promises, ClusterTestCase):
+
+    # The daemon touches nothing outside of instances_path.
+    not_gpfs = (errors.NotPermitted,)
+
+
+class TestTrouble(simulated.Trouble, ClusterTestCase):
+
+    not_gpfs = (errors.NotPermitted,)
+
+
+class TestDaemon(DaemonTestCase):
+    """The daemon as a process."""
+
+    def setUp(self):
+        super().setUp()
+        self.mm_path = self.useFixture(fixtures.TempDir()).path
+        self.root = self.useFixture(fixtures.TempDir()).path
+        self.program('mmlscluster', 'cat /proc/self/status; umask')
+        self.program('mmclone', 'echo "$@"')
+        self.start_daemon(instances_path=self.root, mm_path=self.mm_path,
+                          command_timeout=2.0)
+
+    def program(self, name, script):
+        path = pathlib.Path(self.mm_path, name)
+        path.write_text(f'#!/bin/sh\n{script}\n')
+        path.chmod(0o755)
+
+    def call(self, name, *arguments):
+        """Call whatever a caller may name in the daemon."""
+        privsep.run(mmlscluster.List())
+        return privsep.context.channel.remote_call(name, arguments, {}, None)
+
+    def test_an_mm_command_is_fully_root(self):
+        status = privsep.run(mmlscluster.List()).stdout
+        said = dict(line.split(':\t', 1) for line in status.splitlines()
+                    if ':\t' in line)
+        self.assertEqual('0', said['Uid'].split()[1])
+        self.assertEqual(said['CapBnd'], said['CapEff'])
+
+    def test_an_mm_command_makes_files_with_the_usual_umask(self):
+        self.assertEqual(0o022, int(privsep.run(
+            mmlscluster.List()).stdout.split()[-1], 8))
+
+    def test_it_does_nothing_but_its_two_functions(self):
+        for name in ('os.system', 'os.unlink', 'nova_gpfs.run.execute',
+                     'nova_gpfs.privsep.run', 'nova_gpfs.privsep._give'):
+            self.assertRaises(NameError, self.call, name, '/etc/shadow')
+        self.assertEqual(
+            ('result', 0, f'snap {self.root}/a\n', ''),
+            self.call('nova_gpfs.privsep.run_command', 'mmclone.Seal',
+                      (f'{self.root}/a',)))
+
+    def test_its_root_is_its_own(self):
+        # The caller's idea of instances_path does not matter.
+        self.assertRaises(errors.NotPermitted, privsep.run,
+                          mmclone.Seal('/etc/shadow'))
+        self.assertEqual('NotPermitted', self.call(
+            'nova_gpfs.privsep.run_command', 'mmclone.Seal',
+            ('/etc/shadow',))[0])
+
+    def test_names_that_are_no_text_cross_it(self):
+        path = f'{self.root}/' + os.fsdecode(b'a\xfe')
+        self.assertEqual(f'snap {path}\n',
+                         privsep.run(mmclone.Seal(path)).stdout)
+
+    def test_a_time_out_crosses_it(self):
+        self.program('mmclone', 'sleep 60')
+        error = self.assertRaises(errors.TimedOut, privsep.run,
+                                  mmclone.Seal(f'{self.root}/a'))
+        self.assertEqual(2.0, error.seconds)
+
+    def test_its_death_is_a_failed_command_and_the_next_one_works(self):
+        # The daemon is the parent of the program that it runs.
+        self.program('mmclone', 'kill -9 $PPID')
+        self.assertRaises(errors.CommandFailed, privsep.run,
+                          mmclone.Seal(f'{self.root}/a'))
+        self.assertEqual(0, privsep.run(mmlscluster.List()).rc)
+
+    def test_a_helper_that_cannot_start_is_not_permitted(self):
+        self.stop_daemon()
+        cfg.CONF.set_override('helper_command', '/bin/false',
+                              group='nova_gpfs_privileged')
+        self.assertRaises(errors.NotPermitted, privsep.run,
+                          mmlscluster.List())
+        self.assertRaises(errors.NotPermitted, privsep.give, self.root)
+
+    def test_a_helper_that_is_missing_is_not_permitted(self):
+        self.stop_daemon()
+        cfg.CONF.set_override('helper_command', '/nowhere/privsep-helper',
+                              group='nova_gpfs_privileged')
+        self.assertRaises(errors.NotPermitted, privsep.run,
+                          mmlscluster.List())
+
+
+_AS_USER = '''
+    import os, sys
+    from oslo_config import cfg
+    from nova_gpfs import conf, mmdriver, privsep
+    config, helper, directory, user = sys.argv[1:]
+    cfg.CONF(['--config-file', config], project='nova')
+    conf.register(cfg.CONF)
+    cfg.CONF.set_override('helper_command', helper, 'nova_gpfs_privileged')
+    privsep.context.start()
+    os.setgroups([])
+    os.setresgid(*[int(user)] * 3)
+    os.setresuid(*[int(user)] * 3)
+    os.umask(0o077)
+    gpfs = mmdriver.from_conf(cfg.CONF)
+    master, disk = directory + '/master', directory + '/disk'
+    with open(master, 'w') as file:
+        file.write('data')
+    print(gpfs.seal(master).name, gpfs.clone(master, disk).name)
+    with open(disk, 'r+') as file:
+        file.write('mine')
+    found = os.stat(disk)
+    print(found.st_uid, found.st_gid, oct(found.st_mode & 0o7777))
+    print(gpfs.attributes(disk).fileset)
+    os.unlink(disk)
+'''
+
+
+class TestOrdinaryUser(DaemonTestCase):
+    """A process that is not root, as nova-compute, and the daemon."""
+
+    def test_an_ordinary_user_gets_a_disk_of_its_own(self):
+        top = self.useFixture(fixtures.TempDir()).path
+        for directory in (top, tempfile.gettempdir()):
+            os.chmod(directory, 0o755)
+        sim = cluster.create(os.path.join(top, 'sim'))
+        instances = os.path.join(sim.mount_point('fs0'), 'nova')
+        directory = os.path.join(instances, 'instance')
+        os.mkdir(directory)
+        os.chmod(instances, 0o755)
+        os.chown(directory, USER, USER)
+        # The interpreter of the simulator may be closed to this user.
+        config = write_config(top, instances_path=instances,
+                              mm_path=sim.bin_dir(simulated.NODE),
+                              rootless_commands='')
+        said = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(_AS_USER),
+             config, helper_command(config), directory, str(USER)],
+            capture_output=True, text=True, timeout=120,
+            cwd=pathlib.Path(__file__).parents[2])
+        self.assertEqual(
+            ['MADE MADE', f'{USER} {USER} 0o644', 'nova'],
+            said.stdout.splitlines(), said.stderr)
