@@ -103,7 +103,7 @@ class ClusterTestCase(simulated.ClusterTestCase, DaemonTestCase):
                    'copy_timeout': copy_timeout}
         self.start_daemon(instances_path=self.instances, **options)
         conf = cfg.ConfigOpts()
-        gpfs_conf.register(conf)
+        conf.register_opts(gpfs_conf.OPTIONS, group='gpfs')
         for name, value in options.items():
             conf.set_override(name, value, group='gpfs')
         return mmdriver.from_conf(conf)

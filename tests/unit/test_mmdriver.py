@@ -1,0 +1,174 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""How the driver chooses who runs a command, and what it undoes.
+
+What it promises of GPFS itself is in tests.contract.
+"""
+
+import errno
+import os
+import pathlib
+
+import fixtures
+from oslo_config import cfg
+from oslotest import base
+
+from nova_gpfs import conf as gpfs_conf
+from nova_gpfs import errors
+from nova_gpfs import mmdriver
+from nova_gpfs import model
+from nova_gpfs import run
+from tests.unit import test_privsep
+from tests.unit import test_run
+
+
+class TestRoutes(test_privsep.PrivsepTestCase):
+    """The daemon's entry points run in this process."""
+
+    def setUp(self):
+        super().setUp()
+        # Who runs the command can be told by its directory.
+        self.mine = self.useFixture(fixtures.TempDir()).path
+        for name in ('mmlsattr', 'mmclone'):
+            self.program(name, 'echo "the daemon" >&2; exit 1')
+            self.program(os.path.join(self.mine, name),
+                         'echo "this user" >&2; exit 1')
+
+    def gpfs(self, *rootless):
+        conf = cfg.ConfigOpts()
+        conf.register_opts(gpfs_conf.OPTIONS, group='gpfs')
+        conf.set_override('mm_path', self.mine, group='gpfs')
+        if rootless:
+            conf.set_override('rootless_commands', list(rootless),
+                              group='gpfs')
+        return mmdriver.from_conf(conf)
+
+    def ran(self, ask):
+        return self.assertRaises(errors.CommandFailed, ask,
+                                 self.file('a')).stderr.strip()
+
+    def test_mmlsattr_alone_runs_as_this_user_by_default(self):
+        self.assertEqual('this user', self.ran(self.gpfs().attributes))
+        self.assertEqual('the daemon', self.ran(self.gpfs().clone_info))
+
+    def test_rootless_commands_run_as_this_user(self):
+        gpfs = self.gpfs('mmclone')
+        self.assertEqual('this user', self.ran(gpfs.clone_info))
+        self.assertEqual('the daemon', self.ran(gpfs.attributes))
+
+
+class TestOwnership(test_run.ProgramsTestCase):
+    """What becomes of a clone that root has made."""
+
+    def setUp(self):
+        super().setUp()
+        self.directory = self.useFixture(fixtures.TempDir()).path
+        self.master = os.path.join(self.directory, 'master')
+        self.target = os.path.join(self.directory, 'disk')
+        pathlib.Path(self.master).write_text('data')
+        self.given = []
+
+    def gpfs(self, give):
+        return mmdriver.MmDriver(self.local, give)
+
+    def test_a_clone_of_ones_own_is_not_given(self):
+        self.program('mmclone', 'cp "$2" "$3"; chmod 400 "$3"')
+        self.gpfs(self.given.append).clone(self.master, self.target)
+        self.assertEqual([], self.given)
+        self.assertEqual(0o644, os.stat(self.target).st_mode & 0o7777)
+
+    def test_a_clone_of_another_user_is_given(self):
+        self._need_root()
+        self.program('mmclone', 'cp "$2" "$3"; chown 12345 "$3"')
+        self.gpfs(self.given.append).clone(self.master, self.target)
+        self.assertEqual([self.target], self.given)
+
+    def test_a_clone_that_cannot_be_given_is_removed_again(self):
+        self._need_root()
+        self.program('mmclone', 'cp "$2" "$3"; chown 12345 "$3"')
+
+        def refuse(path):
+            raise errors.NotPermitted(path)
+
+        self.assertRaises(errors.NotPermitted, self.gpfs(refuse).clone,
+                          self.master, self.target)
+        self.assertEqual(['master'], os.listdir(self.directory))
+
+    def test_what_a_failed_command_leaves_is_not_removed(self):
+        # It may be another's: nobody can tell who made it.
+        self.program('mmclone', '[ $1 = copy ] && echo x > "$3"; exit 5')
+        self.assertRaises(errors.CommandFailed,
+                          self.gpfs(self.given.append).clone, self.master,
+                          self.target)
+        self.assertEqual('x\n', pathlib.Path(self.target).read_text())
+
+    def test_a_clone_of_another_size_is_looked_at_before_it_is_believed(self):
+        self.program('mmclone', '[ $1 = copy ] && echo x > "$3"; exit 0')
+        self.assertRaises(errors.GpfsError,
+                          self.gpfs(self.given.append).clone, self.master,
+                          self.target)
+
+    def _need_root(self):
+        if os.geteuid() != 0:
+            self.skipTest('needs root, to make files of another user')
+
+
+class TestQuota(test_run.ProgramsTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.gpfs = mmdriver.MmDriver(self.local, self.fail)
+        self.program('mmlsquota', '''
+            echo "$2: no such fileset in quota enabled file systems" >&2
+            exit 1
+        ''')
+
+    def test_a_fileset_that_exists_has_no_quota_where_quotas_are_off(self):
+        self.program('mmlsfileset', '''
+            echo "mmlsfileset::HEADER:version:reserved:reserved:\
+filesetName:id:status:path:inodeSpace:isInodeSpaceOwner:"
+            echo mmlsfileset::0:1:::nova:1:Linked:/g/nova:0:0:
+        ''')
+        self.assertIsNone(self.gpfs.quota('fs0', 'nova'))
+        self.assertRaises(errors.NoSuchFileset, self.gpfs.quota, 'fs0',
+                          'nope')
+
+
+class TestLooking(base.BaseTestCase):
+
+    def test_a_file_system_that_is_gone_is_not_a_missing_file(self):
+        for number, kind in ((errno.ESTALE, errors.NotMounted),
+                             (errno.ENODEV, errors.NotMounted),
+                             (errno.ENOTCONN, errors.NotMounted),
+                             (errno.EACCES, errors.NotPermitted),
+                             (errno.ENOENT, errors.NoSuchFile),
+                             (errno.ENOTDIR, errors.NoSuchFile),
+                             (errno.EIO, OSError)):
+            self.useFixture(fixtures.MonkeyPatch(
+                'os.lstat', _failing(number)))
+            self.assertRaises(kind, _driver().clone, '/g/a', '/g/b')
+
+    def test_a_placement_with_nothing_in_it_runs_nothing(self):
+        self.assertIs(model.Change.ALREADY,
+                      _driver().place('/g/a', model.Placement()))
+
+
+def _driver():
+    return mmdriver.MmDriver(run.Local('/nowhere', 1.0, 1.0), print)
+
+
+def _failing(number):
+    def lstat(path):
+        raise OSError(number, os.strerror(number), path)
+    return lstat
