@@ -14,7 +14,8 @@
 
 For sites where ``config_source`` cannot be set, such as one that runs a
 patched oslo.config. It takes the place of nova-compute in the service unit,
-reads the same configuration and takes the same arguments.
+reads the same configuration and takes the same arguments. With ``log_dir``
+its log is named after itself, because oslo.log asks for the script's name.
 """
 
 from __future__ import annotations
