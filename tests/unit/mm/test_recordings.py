@@ -25,12 +25,12 @@ class TestRecordings(base.BaseTestCase):
                             (recordings.DATA / 'SOURCES.rst').read_text(),
                             re.MULTILINE)
         stored = [str(path.relative_to(recordings.DATA))
-                  for path in recordings.DATA.glob('*/*')]
+                  for path in recordings.DATA.glob('*/*.txt')]
         self.assertEqual(sorted(stored), sorted(listed))
 
     def test_each_says_whether_it_is_real(self):
         text = (recordings.DATA / 'SOURCES.rst').read_text()
         rows = re.findall(r'^   \* - \S+\.txt\n     - (.*)\n     - \S', text,
                           re.MULTILINE)
-        self.assertEqual(len(list(recordings.DATA.glob('*/*'))), len(rows))
+        self.assertEqual(len(list(recordings.DATA.glob('*/*.txt'))), len(rows))
         self.assertEqual({'REAL', 'FIXTURE'}, set(rows))
