@@ -100,9 +100,9 @@ def install() -> None:
     """
     if _installed():
         return
+    major = _supported_major(version.version_string())
     _refuse(expected.differences(expected.TO_INSTALL))
     _refuse(_unknown_bindings())
-    _check_release(version.version_string())
     from nova.virt import libvirt
     from nova.virt.libvirt import imagebackend
     from nova_gpfs.compute import backend
@@ -111,6 +111,11 @@ def install() -> None:
     libvirt.LibvirtDriver = libvirt_driver.GpfsLibvirtDriver
     LOG.info('images_type = gpfs: the GPFS image backend is in place in Nova '
              '%s', version.version_string())
+    if major > expected.NEWEST:
+        LOG.warning(
+            'Nova %s is newer than %s, the newest that nova-gpfs is tested '
+            'with; it looks as expected where nova-gpfs depends on it',
+            version.version_string(), expected.NEWEST)
 
 
 def _installed() -> bool:
@@ -141,17 +146,13 @@ def _images_type_choices() -> dict[str, str | None]:
         'option with a list of choices')
 
 
-def _check_release(release: str) -> None:
-    """Refuse a Nova that is too old; warn of one that is not tested yet."""
+def _supported_major(release: str) -> int:
+    """Return the first number of a release; refuse one that is too old."""
     major = release.partition('.')[0]
     if not major.isdecimal() or int(major) < expected.OLDEST:
         raise errors.UnknownNova(
             f'Nova {release}; the oldest supported is {expected.OLDEST}')
-    if int(major) > expected.NEWEST:
-        LOG.warning(
-            'Nova %s is newer than %s, the newest that nova-gpfs is tested '
-            'with; it looks as expected where nova-gpfs depends on it',
-            release, expected.NEWEST)
+    return int(major)
 
 
 def _unknown_bindings() -> Iterator[str]:

@@ -182,6 +182,11 @@ class InstallTest(CleanNovaTestCase):
             self._release(release)
             self._assert_refused(f'Nova {release}', '31')
 
+    def test_an_old_release_is_named_before_what_differs_in_it(self):
+        self._release('30.3.0')
+        self._patch('nova.virt.images.get_image_format', None)
+        self._assert_refused('the oldest supported is 31')
+
     def test_releases_from_the_oldest_to_the_newest_are_installed_silently(
             self):
         for release in ('31.0.0', '33.0.2-1ubuntu1', '34.1.0.dev7'):
