@@ -25,7 +25,6 @@ import json
 import logging
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
@@ -206,19 +205,21 @@ def main():
     wish = options()
     # Leave no file system mounted when asked to end.
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(1))
-    directory = tempfile.mkdtemp(prefix='nova-gpfs-bench-')
-    log = os.path.join(directory, 'log')
+    handle, log = tempfile.mkstemp(prefix='nova-gpfs-bench-', suffix='.log')
+    os.close(handle)
     logging.basicConfig(filename=log, level=logging.INFO)
     try:
-        document = measure(wish, directory)
-    except scenarios.Broken as broken:
-        print(f'Broken: {broken}\nThe log is {log}', file=sys.stderr)
-        return 1
+        with tempfile.TemporaryDirectory(prefix='nova-gpfs-bench-') as place:
+            document = measure(wish, place)
+    except BaseException as error:
+        print(f'The log is {log}', file=sys.stderr)
+        if isinstance(error, scenarios.Broken):
+            sys.exit(f'Broken: {error}')
+        raise
+    os.unlink(log)
     print(json.dumps(document, indent=1) if wish.format == 'json'
           else results.text(document))
-    shutil.rmtree(directory)
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()
