@@ -73,19 +73,31 @@ class FaultsTest(simulated.SimulatedTestCase):
     def test_a_hanging_call_can_have_a_child_that_outlives_it(self):
         self.cluster.faults.add('mmclone', 'hang', child=True)
         program = os.path.join(self.cluster.bin_dir('node1'), 'mmclone')
-        with subprocess.Popen([program, 'show', 'm'], cwd=self.directory,
-                              stdout=subprocess.PIPE,
-                              start_new_session=True) as process:
-            self.addCleanup(self._end, process.pid)
-            with self.assertRaises(subprocess.TimeoutExpired):
-                process.wait(1)
-            process.kill()
-            process.wait(5)
-            with self.assertRaises(subprocess.TimeoutExpired):
-                process.communicate(timeout=0.5)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate(timeout=5)
+        process = subprocess.Popen([program, 'show', 'm'],
+                                   stdout=subprocess.PIPE, cwd=self.directory,
+                                   start_new_session=True)
+        self.addCleanup(self._end, process.pid)
+        self.addCleanup(process.stdout.close)
+        child = self._child_of(process.pid)
+        self.assertIsNone(process.poll())
+        process.kill()
+        process.wait()
+        self.assertEqual(
+            os.readlink(f'/proc/self/fd/{process.stdout.fileno()}'),
+            os.readlink(f'/proc/{child}/fd/1'))
         self.assertIsNone(self.cluster.calls()[-1]['rc'])
+
+    def _child_of(self, parent):
+        """Return the number of a process's child, once there is one."""
+        deadline = time.monotonic() + 60
+        children = f'/proc/{parent}/task/{parent}/children'
+        while time.monotonic() < deadline:
+            with open(children) as found:
+                number = found.read().strip()
+            if number:
+                return number
+            time.sleep(0.01)
+        self.fail('no second process')
 
     def _end(self, group):
         try:
