@@ -87,8 +87,8 @@ the one that is known to work everywhere is in the default.
 Possible values:
 
 * A comma-separated list of GPFS commands. Add ``mmclone`` where the user of
-  nova-compute can clone a file of its own by hand: creating a disk is then
-  faster, and one command less runs as root.
+  nova-compute can clone a file of its own by hand: one command less then
+  runs as root.
 
 Related options:
 
@@ -124,6 +124,20 @@ and to more than the clocks of the compute hosts may differ.
 ]
 
 
+# oslo.config registers this one itself, with the installed sources of
+# configuration as its choices, when config_source names the group. It is
+# listed so that oslo-config-validator knows it and the sample file shows it.
+_SOURCE = cfg.StrOpt(
+    'driver',
+    sample_default='gpfs',
+    help="""
+The source of configuration that this group is for; always ``gpfs``.
+
+Together with ``[DEFAULT] config_source = gpfs`` this makes ``gpfs`` known to
+nova-compute as a value of ``[libvirt] images_type``.
+""")
+
+
 def register(conf: cfg.ConfigOpts) -> None:
     """Make the options known to ``conf``; doing it again is harmless."""
     conf.register_group(GROUP)
@@ -132,4 +146,4 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """Return the options for oslo-config-generator and the validator."""
-    return [(GROUP, OPTIONS)]
+    return [(GROUP, [_SOURCE, *OPTIONS])]

@@ -14,6 +14,7 @@
 
 import functools
 import os
+from typing import Any
 
 from nova import exception
 from nova.virt.image import model as imgmodel
@@ -33,7 +34,7 @@ class Gpfs(imagebackend.Flat):
     ``storage`` is bound by the backend of each compute host.
     """
 
-    storage = None
+    storage: Any = None
 
     def __init__(self, instance=None, disk_name=None, path=None,
                  disk_info_mapping=None):

@@ -119,6 +119,25 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
         self.start_service('conductor')
         self.start_service('scheduler')
 
+    def _setup_cells(self):
+        """Let cell0 and cell1 share one database.
+
+        Nova's fixture switches between the databases of cells under one
+        lock and writes to a database under another, and on native threads
+        two services can wait for each other's lock for ever (seen with Nova
+        34 when ten instances boot at once). One database needs no switch.
+        """
+        databases = nova_fixtures.CellDatabases()
+        databases.add_cell_database(uuids.cell1, default=True)
+        for name, uuid in (('cell0', objects.CellMapping.CELL0_UUID),
+                           ('cell1', uuids.cell1)):
+            self.cell_mappings[name] = objects.CellMapping(
+                context=context.get_context(), uuid=uuid, name=name,
+                transport_url='fake://nowhere/',
+                database_connection=uuids.cell1)
+            self.cell_mappings[name].create()
+        self.useFixture(databases)
+
     def make_cluster(self):
         return sim_cluster.create(os.path.join(self.directory, 'gpfs'),
                                   data_dir=self.data_dir)
@@ -136,6 +155,8 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
         self.flags(virt_type='qemu', group='libvirt')
         self.flags(rootless_commands=ALL_COMMANDS, group='gpfs')
         self.flags(disable_process_locking=False, group='oslo_concurrency')
+        # Instances in the one database are counted once for each cell.
+        self.flags(instances=-1, cores=-1, ram=-1, group='quota')
 
     def _use_fixtures(self):
         self.useFixture(nova_fixtures.PrivsepFixture())
@@ -154,6 +175,10 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
             self.useFixture(fixtures.MockPatch(
                 f'nova.virt.libvirt.driver.LibvirtDriver.{target}',
                 autospec=True))
+        # Nova's fake libvirt does not start what delays events.
+        self.useFixture(fixtures.MockPatch(
+            'nova.virt.libvirt.host.Host._event_emit_delayed',
+            autospec=True))
         self.useFixture(fixtures.MockPatch(
             'nova.virt.libvirt.driver.LibvirtDriver._get_local_gb_info',
             autospec=True,

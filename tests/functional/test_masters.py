@@ -66,6 +66,17 @@ class MastersTestCase(base.BaseTestCase):
         self.addCleanup(process.kill)
         return process
 
+    def end_commands(self):
+        """Kill the mm commands that a dead host has left hanging."""
+        for entry in os.listdir('/proc'):
+            try:
+                with open(f'/proc/{entry}/cmdline', 'rb') as f:
+                    mine = self.directory.encode() in f.read()
+                if mine and int(entry) != os.getpid():
+                    os.kill(int(entry), signal.SIGKILL)
+            except (OSError, ValueError):
+                continue
+
     def finish(self, process):
         out, err = process.communicate(timeout=120)
         self.assertEqual(0, process.returncode, err)
@@ -137,6 +148,7 @@ class CrashTest(MastersTestCase):
             self.fail('the host did not get that far')
         os.killpg(host.pid, signal.SIGKILL)
         host.wait()
+        self.end_commands()
 
     def _assert_another_host_goes_on(self):
         self.assertEqual([], os.listdir(self.layout.masters))

@@ -189,6 +189,11 @@ class SharedConfigurationTest(programs.ProgramsTestCase):
             'oslo-config-validator', *arguments, '--input-file',
             os.path.join(home.path, '.nova', 'nova.conf'))
 
+    def test_the_validator_knows_all_lines(self):
+        done = self._validate(self.with_plug_in, 'nova_gpfs')
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertNotIn('ERROR', done.stderr)
+
     def test_the_validator_finds_a_misspelt_option_of_the_plug_in(self):
         self.with_plug_in.nova_conf(programs.ACTIVATE.replace(
             'driver = gpfs', 'driver = gpfs\nrequire_clones = true'))
