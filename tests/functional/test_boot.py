@@ -22,7 +22,7 @@ from tests.functional import cloud
 GIB = 2 ** 30
 
 
-class BootTest(cloud.CloudTestCase):
+class BootTestCase(cloud.CloudTestCase):
 
     def setUp(self):
         super().setUp()
@@ -30,14 +30,21 @@ class BootTest(cloud.CloudTestCase):
         data, self.guest_bytes = cloud.qcow2_image(self.directory)
         self.image = self.glance.add('image', data, 'qcow2')
 
+    def masters(self):
+        top = os.path.join(self.instances_path, '_gpfs', 'masters')
+        return [os.path.join(top, name, 'image') for name in os.listdir(top)]
+
+
+class BootTest(BootTestCase):
+
     def test_two_hosts_boot_clones_of_a_master_that_was_fetched_once(self):
         flavor = self.flavor('exact', root_gb=0)
         servers = [self.boot(self.image, flavor, host=host)
                    for host in ('node1', 'node2', 'node1', 'node2')]
 
         self.assertEqual([self.image], self.glance.downloads)
-        self.assertEqual(1, len(self._masters()))
-        parent = os.stat(self._masters()[0]).st_ino
+        self.assertEqual(1, len(self.masters()))
+        parent = os.stat(self.masters()[0]).st_ino
         for server in servers:
             disk = self.instance_file(server, 'disk')
             self.assertEqual(self.guest_bytes, cloud.read(disk))
@@ -54,7 +61,7 @@ class BootTest(cloud.CloudTestCase):
         later = [call['argv'] for call in self.gpfs.calls()[before:]]
         self.assertEqual(1, len(later), later)
         self.assertEqual('mmclone', os.path.basename(later[0][0]))
-        self.assertEqual(['copy', self._masters()[0], disk], later[0][1:])
+        self.assertEqual(['copy', self.masters()[0], disk], later[0][1:])
 
     def test_a_disk_grows_to_its_flavor_by_a_hole(self):
         server = self.boot(self.image, self.flavor('larger', root_gb=1))
@@ -81,7 +88,7 @@ class BootTest(cloud.CloudTestCase):
         for server in servers:
             self._delete_server(server)
             self.assertFalse(os.path.exists(self.instance_file(server)))
-        self.assertEqual(2, len(self._masters()))
+        self.assertEqual(2, len(self.masters()))
         self.assert_storage_is_consistent()
 
     def test_ephemeral_disks_are_clones_of_one_formatted_master(self):
@@ -93,7 +100,7 @@ class BootTest(cloud.CloudTestCase):
             self.assertIn('ephemeral0', self._label(disk))
             self.assertRegex(self._show(disk), r'no +1 ')
             self.assertEqual(GIB, os.stat(disk).st_size)
-        self.assertEqual(2, len(self._masters()))
+        self.assertEqual(2, len(self.masters()))
 
     def test_ephemeral_disks_of_one_size_keep_labels_of_their_own(self):
         flavor = self.flavor('eph2', root_gb=1, ephemeral_gb=2)
@@ -135,7 +142,7 @@ class BootTest(cloud.CloudTestCase):
         raw = cloud.partitioned_disk(os.path.join(self.directory, 'raw'))
         image = self.glance.add('raw', cloud.read(raw), 'raw')
         server = self.boot(image, self.flavor('raw', root_gb=0))
-        status = os.stat(self._masters()[0])
+        status = os.stat(self.masters()[0])
         self.assertEqual(32 * cloud.MIB, status.st_size)
         self.assertLess(status.st_blocks * 512, status.st_size // 4)
         self.assertEqual(cloud.read(raw),
@@ -203,10 +210,6 @@ class BootTest(cloud.CloudTestCase):
                     return image
             time.sleep(0.1)
         self.fail('the snapshot was not uploaded')
-
-    def _masters(self):
-        top = os.path.join(self.instances_path, '_gpfs', 'masters')
-        return [os.path.join(top, name, 'image') for name in os.listdir(top)]
 
     def _show(self, path):
         return subprocess.run(
