@@ -36,6 +36,7 @@ DONE = ('fail-after', 'kill-after')
 
 def _spec():
     system = spec.standard_file_system()
+    system.write_affinity_pools.append('fast')
     system.filesets.append(spec.Fileset('other', 'other'))
     system.filesets.append(spec.Fileset('full', 'full', hard=64 * KIB))
     quiet = spec.standard_file_system('fs1')
@@ -93,7 +94,8 @@ class Trouble(suite.Contract):
         master, path = self.master(), self.file('a')
         before = len(self.cluster.calls())
         self.gpfs.place(path, model.Placement())
-        self.assertRaises(errors.AlreadyExists, self.gpfs.clone, master, path)
+        for ask in (self.gpfs.clone, self.gpfs.snapshot):
+            self.assertRaises(errors.AlreadyExists, ask, master, path)
         self.assertRaises(errors.NoSuchFile, self.gpfs.clone,
                           self.path('gone'), self.path('disk'))
         self.assertEqual([], self.calls(before))
@@ -221,10 +223,14 @@ class Trouble(suite.Contract):
 
     def test_write_affinity_is_not_taken_for_granted_after_a_failure(self):
         path = self.file('a')
+        placement = model.Placement(pool='fast', write_affinity_depth=1)
         self.spoil('mmchattr', 'fail-after', code=5, text='mmchattr: Boo')
-        self.assertRaises(
-            errors.CommandFailed, self.gpfs.place, path,
-            model.Placement(pool='fast', write_affinity_depth=1))
+        self.assertRaises(errors.CommandFailed, self.gpfs.place, path,
+                          placement)
+        self.assertEqual('fast', self.gpfs.attributes(path).pool)
+        for _ in range(2):
+            self.assertIs(model.Change.MADE,
+                          self.gpfs.place(path, placement))
 
     def test_a_target_made_by_another_meanwhile_is_not_taken_over(self):
         master = self.master()

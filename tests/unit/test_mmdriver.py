@@ -113,6 +113,21 @@ class TestOwnership(test_run.ProgramsTestCase):
                           self.target)
         self.assertEqual('x\n', pathlib.Path(self.target).read_text())
 
+    def test_a_clone_of_another_parent_is_not_the_result(self):
+        self.program('mmclone', '''
+            if [ $1 = copy ]; then cp "$2" "$3"; exit 5; fi
+            echo "------  -----  --------------  ---------"
+            if [ "$2" = "$MASTER" ]; then
+                echo "   yes      0                  $2"
+            else
+                echo "    no      1             999  $2"
+            fi
+        '''.replace('$MASTER', self.master))
+        error = self.assertRaises(
+            errors.CommandFailed, self.gpfs(self.given.append).clone,
+            self.master, self.target)
+        self.assertEqual(5, error.rc)
+
     def test_a_clone_of_another_size_is_looked_at_before_it_is_believed(self):
         self.program('mmclone', '[ $1 = copy ] && echo x > "$3"; exit 0')
         self.assertRaises(errors.GpfsError,

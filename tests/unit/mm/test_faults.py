@@ -163,3 +163,31 @@ class TestRefusal(base.BaseTestCase):
     def test_nothing_is_made_up(self):
         self.assertIsNone(self.refusal(pool='system'))
         self.assertIsNone(self.refusal(write_affinity_depth=1))
+
+
+class TestDone(base.BaseTestCase):
+    """What mmlsattr has to show after mmchattr has failed."""
+
+    def found(self, **other):
+        return model.FileAttributes('root', 'fast', 2, 2, 2, 2, **other)
+
+    def test_pool_and_replicas_as_asked_for(self):
+        self.assertTrue(mmchattr.Change('/g/a', 'fast', 2, 2).is_done(
+            self.found()))
+        for other in (('system', 2, 2), ('fast', 1, 2), ('fast', 2, 1)):
+            self.assertFalse(mmchattr.Change('/g/a', *other).is_done(
+                self.found()))
+
+    def test_blocks_that_are_not_yet_as_asked_for(self):
+        for flag in ('illreplicated', 'illplaced'):
+            self.assertFalse(mmchattr.Change('/g/a', 'fast').is_done(
+                self.found(flags=(flag,))))
+        self.assertTrue(mmchattr.Change('/g/a', 'fast').is_done(
+            self.found(flags=('unbalanced',))))
+
+    def test_write_affinity_that_cannot_be_seen(self):
+        for other in ({'write_affinity_depth': 1}, {'block_group_factor': 8},
+                      {'write_affinity_failure_group': '1,1,1'}):
+            change = mmchattr.Change('/g/a', 'fast', **other)
+            self.assertFalse(change.is_done(self.found()))
+            self.assertTrue(change.is_seen(self.found()))
