@@ -187,7 +187,8 @@ class TestUnderEventlet(ProgramsTestCase):
 
     def test_it_runs_and_ends_commands_there_too(self):
         self.program('mmlsfs', 'echo out; exit 3')
-        self.program('mmlscluster', 'sleep 77777.5 & sleep 77777.5')
+        nap = f'{86400 + os.getpid()}.75'
+        self.program('mmlscluster', f'sleep {nap} & sleep {nap}')
         answer = subprocess.run(
             [sys.executable, '-W', 'ignore', '-c', textwrap.dedent('''
                 import sys, time
@@ -216,4 +217,4 @@ class TestUnderEventlet(ProgramsTestCase):
         self.assertEqual(
             "Result(rc=3, stdout='out\\n', stderr='')\nTimedOut True\n",
             answer.stdout, answer.stderr)
-        self.assertEqual([], self.left_behind('77777.5'))
+        self.assertEqual([], self.left_behind(nap))
