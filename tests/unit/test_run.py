@@ -44,15 +44,25 @@ class ProgramsTestCase(base.BaseTestCase):
         path.chmod(0o755)
 
     def left_behind(self, word):
-        """Return the processes that have a word in their command line."""
-        found = []
-        for entry in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
-            try:
-                if word.encode() in entry.read_bytes().split(b'\0'):
-                    found.append(entry)
-            except OSError:
-                continue
+        """Return the processes that have a word in their command line.
+
+        One that has been killed takes a moment to go.
+        """
+        until = time.monotonic() + 5.0
+        while (found := _processes(word)) and time.monotonic() < until:
+            time.sleep(0.05)
         return found
+
+
+def _processes(word):
+    found = []
+    for entry in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
+        try:
+            if word.encode() in entry.read_bytes().split(b'\0'):
+                found.append(entry)
+        except OSError:
+            continue
+    return found
 
 
 class TestLocal(ProgramsTestCase):
