@@ -30,6 +30,17 @@ from nova_gpfs.sim import switches
 Answer = tuple[Any, int]
 
 
+class Bytes(int):
+    """A size: a number for programs, with its unit for people."""
+
+    def __str__(self) -> str:
+        for power, unit in ((40, 'TiB'), (30, 'GiB'), (20, 'MiB'),
+                            (10, 'KiB')):
+            if self >= 1 << power:
+                return f'{self / (1 << power):.1f} {unit}'
+        return f'{int(self)} B'
+
+
 def lines(printed: Any) -> list[str]:
     """Return a value as short aligned text."""
     if isinstance(printed, dict):
@@ -107,13 +118,15 @@ def _overview(found: cluster.Cluster, state: store.Store) -> dict[str, Any]:
         where = found.mount_point(system.name)
         mounted = '' if system.mounted else ' (not mounted)'
         printed[f'{system.name} at {where}{mounted}'] = [
-            f'  {usage.files} files, {usage.data} bytes, '
-            f'{usage.full_copies} as full copies']
+            {'files': usage.files, 'used': Bytes(usage.data),
+             'as full copies': Bytes(usage.full_copies)}]
         printed[f'{system.name} pools'] = [
-            dict(row, used=usage.pools.get(row['name'], 0))
+            dict(row, size=Bytes(row['size'] or 0),
+                 used=Bytes(usage.pools.get(row['name'], 0)))
             for row in _table(state, _POOLS, system.name)]
-        printed[f'{system.name} filesets'] = _table(
-            state, _FILESETS, system.name)
+        printed[f'{system.name} filesets'] = [
+            dict(row, limit=Bytes(row['limit']) if row['limit'] else 'none')
+            for row in _table(state, _FILESETS, system.name)]
     return printed
 
 

@@ -105,7 +105,9 @@ class ConsoleTest(simulated.SimulatedTestCase):
         self.assertEqual(['a', 'b'], [node['name']
                                       for node in shown['nodes']])
         code, text = self.console('show', place, form='text')
-        self.assertIn('0 files, 0 bytes', text)
+        self.assertIn('300.0 GiB', text)
+        pools = shown['fs0 pools']
+        self.assertEqual([300 << 30] * 2, [pool['size'] for pool in pools])
 
     def test_a_command_runs_with_the_programs_of_a_node(self):
         code, _none = self.console(
