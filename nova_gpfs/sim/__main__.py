@@ -17,7 +17,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import json
+import os
 import sys
+from typing import Any
 
 from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import cluster
@@ -40,12 +42,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _EXPECTED as error:
         print(f'nova-gpfs-sim: {error}', file=sys.stderr)
         return 1
-    if arguments.format == 'json':
+    try:
+        _print(printed, arguments.format)
+    except BrokenPipeError:
+        _discard_output()
+    return int(code)
+
+
+def _print(printed: Any, form: str) -> None:
+    if form == 'json':
         print(json.dumps(printed, indent=2))
     else:
         for line in subcommands.lines(printed):
             print(line)
-    return int(code)
+    sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from writing to the closed pipe when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -117,9 +134,13 @@ def _add_fault(commands: Commands[argparse.ArgumentParser]) -> None:
                        'a condition: ' + ', '.join(faultlist.CONDITIONS))
     fault.add_argument('--do', dest='action', choices=faults.ACTIONS)
     fault.add_argument('--nth', type=int, default=1, help='0: every call')
-    fault.add_argument('--node', default='')
-    fault.add_argument('--fs', default='')
-    fault.add_argument('--fileset', default='')
+    everywhere = 'the condition is for; default: for all'
+    fault.add_argument('--node', default='', help='node whose calls the '
+                       'fault or ' + everywhere)
+    fault.add_argument('--fs', default='',
+                       help='file system that ' + everywhere)
+    fault.add_argument('--fileset', default='',
+                       help='fileset that ' + everywhere)
     fault.add_argument('--code', type=int, default=1)
     fault.add_argument('--text', default='')
     fault.add_argument('--seconds', type=float, default=0.0)

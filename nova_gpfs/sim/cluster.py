@@ -158,5 +158,9 @@ def create(directory: str | os.PathLike[str],
 def open(directory: str | os.PathLike[str]) -> Cluster:
     """Return the cluster of a directory; FileNotFoundError if none."""
     path = os.path.realpath(directory)
-    store.Store(path).close()
+    try:
+        store.Store(path).close()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f'no simulated cluster in {os.fspath(directory)}') from None
     return Cluster(path)

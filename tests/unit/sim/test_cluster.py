@@ -12,6 +12,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import fixtures
 import testtools
@@ -49,7 +51,8 @@ class CreateTest(testtools.TestCase):
         self.assertRaises(FileExistsError, cluster.create, self.root + '/c')
 
     def test_what_is_no_cluster_is_not_opened(self):
-        self.assertRaises(FileNotFoundError, cluster.open, self.root)
+        error = self.assertRaises(FileNotFoundError, cluster.open, self.root)
+        self.assertEqual(f'no simulated cluster in {self.root}', str(error))
 
     def test_impossible_clusters_are_refused(self):
         nsd = {'name': 'a'}
@@ -164,4 +167,30 @@ class ConsoleTest(simulated.SimulatedTestCase):
         with fixtures.MonkeyPatch('sys.stderr', stream):
             code = console.main(['show', '/nonexistent'])
         stream.seek(0)
-        self.assertEqual((1, 1), (code, stream.read().count('\n')))
+        self.assertEqual(
+            (1, 'nova-gpfs-sim: no simulated cluster in /nonexistent\n'),
+            (code, stream.read()))
+
+    def test_a_reader_that_leaves_early_is_no_error(self):
+        self.did('mmlsnode')
+        for words in (('claims', '--rst'), ('calls', self.cluster.directory),
+                      ('--format', 'json', 'claims')):
+            read, write = os.pipe()
+            os.close(read)
+            done = subprocess.run(
+                [sys.executable, '-m', 'nova_gpfs.sim', *words],
+                stdout=write, stderr=subprocess.PIPE, text=True)
+            os.close(write)
+            self.assertEqual((0, ''), (done.returncode, done.stderr), words)
+
+    def test_the_help_tells_what_a_condition_is_for(self):
+        stream = self.useFixture(fixtures.StringStream('stdout')).stream
+        with fixtures.MonkeyPatch('sys.stdout', stream):
+            self.assertRaises(SystemExit, console.main, ['fault', '--help'])
+        stream.seek(0)
+        told = ' '.join(stream.read().split())
+        for text in ('--node NODE node whose calls the fault or the '
+                     'condition is for', '--fs FS file system that the '
+                     'condition is for', '--fileset FILESET fileset that the '
+                     'condition is for'):
+            self.assertIn(text, told)
