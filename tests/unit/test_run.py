@@ -147,7 +147,8 @@ class TestTimeLimit(ProgramsTestCase):
     def assertEnded(self, command):
         before = time.monotonic()
         error = self.assertRaises(errors.TimedOut, self.local, command)
-        self.assertLess(time.monotonic() - before, 4.0)
+        # Not a measure of speed: the nap is a day.
+        self.assertLess(time.monotonic() - before, 60.0)
         self.assertEqual([], self.left_behind(self.nap))
         return error
 
@@ -177,11 +178,14 @@ class TestTimeLimit(ProgramsTestCase):
         self.assertEnded(mmlsfs.List('fs0'))
 
     def test_no_zombie_and_no_open_pipe_stays(self):
-        self.program('mmlsfs', f'exec sleep {self.nap}')
+        note = f'{self.mm_path}/pid'
+        self.program('mmlsfs', f'echo $$ > {note}; exec sleep {self.nap}')
         before = len(os.listdir('/proc/self/fd'))
         self.assertEnded(mmlsfs.List('fs0'))
         self.assertEqual(before, len(os.listdir('/proc/self/fd')))
-        self.assertRaises(ChildProcessError, os.waitpid, -1, os.WNOHANG)
+        # Other tests of this process may have children of their own.
+        pid = int(pathlib.Path(note).read_text())
+        self.assertRaises(ChildProcessError, os.waitpid, pid, os.WNOHANG)
 
     def test_commands_that_copy_data_have_a_limit_of_their_own(self):
         self.local = run.Local(self.mm_path, 0.5, 10.0)
