@@ -69,7 +69,9 @@ class Change(base.Effect):
             value = getattr(self, name)
             if value is not None:
                 words += [option, str(value)]
-        return (*words, self.path)
+        # What happens without -I is not documented in so many words, and
+        # the change has to be there when the command ends.
+        return (*words, '-I', 'yes', self.path)
 
     def is_seen(self, found: model.FileAttributes) -> bool:
         """Whether a file has the pool and the replicas that are asked for.

@@ -270,6 +270,18 @@ class Trouble(suite.Contract):
         self.assertIs(model.Change.MADE, self.gpfs.place(
             path, model.Placement(data_replicas=3)))
 
+    def test_blocks_are_moved_at_once_whatever_the_default_is(self):
+        self.addCleanup(self.cluster.set_switch, 'move_now', 'yes')
+        self.cluster.set_switch('move_now', 'defer')
+        path = self.file('a')
+        for placement in (model.Placement(pool='fast'),
+                          model.Placement(data_replicas=2)):
+            self.assertIs(model.Change.MADE,
+                          self.gpfs.place(path, placement))
+            self.assertEqual((), tuple(
+                flag for flag in self.gpfs.attributes(path).flags
+                if flag.startswith('ill')))
+
     # Nonsense is not an answer.
 
     def test_garbage_is_not_understood(self):

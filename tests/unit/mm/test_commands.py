@@ -70,11 +70,12 @@ class TestArgv(base.BaseTestCase):
         self.assertEqual(
             ('mmchattr', '-P', 'fast', '-r', '2', '-m', '3',
              '--write-affinity-depth', '1', '--block-group-factor', '128',
-             '--write-affinity-failure-group', '1,1,1;2,1,1', '/g/a'),
+             '--write-affinity-failure-group', '1,1,1;2,1,1',
+             '-I', 'yes', '/g/a'),
             change.argv())
 
     def test_mmchattr_leaves_alone_what_is_not_asked_for(self):
-        self.assertEqual(('mmchattr', '-r', '2', '/g/a'),
+        self.assertEqual(('mmchattr', '-r', '2', '-I', 'yes', '/g/a'),
                          mmchattr.Change('/g/a', data_replicas=2).argv())
 
     def test_commands_that_copy_blocks_are_known(self):
