@@ -10,8 +10,16 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import os
+
+# Nova runs e2label and mkfs, and tests run dumpe2fs and blkid, from
+# directories that Debian leaves out of the PATH of ordinary users. tox sets it
+# too; this is for whatever else runs tests.
+os.environ['PATH'] = os.pathsep.join(
+    [os.environ.get('PATH', os.defpath),
+     '/usr/local/sbin', '/usr/sbin', '/sbin'])
 
 # Nova decides here on threads or eventlet, and refuses the former once
 # anything has imported eventlet, as oslo.privsep does. So this comes first in
 # every process that runs tests, whichever of them it runs.
-import nova.tests.functional  # noqa: F401
+import nova.tests.functional  # noqa: E402, F401
