@@ -40,7 +40,8 @@ class InstallationTest(programs.ProgramsTestCase):
         done = subprocess.run(
             [sys.executable, '-m', 'pip', '--python', self.home.python,
              '--isolated', '--disable-pip-version-check', 'install',
-             '--no-deps', '--no-index', '--no-build-isolation', *arguments], cwd=self.home.path, capture_output=True, text=True)
+             '--no-deps', '--no-index', '--no-build-isolation', *arguments],
+            cwd=self.home.path, capture_output=True, text=True)
         self.assertEqual(0, done.returncode, done.stderr + done.stdout)
 
     def _assert_works(self):
