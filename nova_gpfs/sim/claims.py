@@ -57,13 +57,18 @@ FORMATS = {
     'mmlsdisk -Y': _EXPORTER + '; ' + _MMOXI,
     'mmlsdisk': UNRECORDED,
     'mmlsquota -Y': 'dirscape, tests/test_quota_gpfs.py; ' + _EXPORTER,
-    'mmlsquota -Y -j': _EXPORTER + ' (mmrepquota)',
+    'mmlsquota -Y -j':
+        'header: dirscape, tests/test_quota_gpfs.py (mmlsquota); rows of '
+        'filesets: ' + _EXPORTER + ' (mmrepquota)',
     'mmlsquota': UNRECORDED,
     'mmdf -Y': _EXPORTER + '; ' + _MMOXI,
     'mmdf': UNRECORDED,
-    'mmlsmount -Y, rows': 'policy launcher script that reads its columns',
+    'mmlsmount -Y, rows':
+        UNRECORDED + '; a policy launcher script of unknown origin reads '
+        'its columns',
     'mmlsmount -Y, header': UNRECORDED,
-    'mmlsmount -L': 'terminal output',
+    'mmlsmount -L':
+        UNRECORDED + '; seen in terminal output of unknown origin',
     'mmlsnsd -Y': _ANSIBLE,
     'mmlsnsd': UNRECORDED,
     'mmlsnode': UNRECORDED,
@@ -74,6 +79,19 @@ FORMATS = {
 RULES = {
     'A clone parent is not snapped again':
         'StratusLab GPFSBackend',
+    'A clone parent with clones is not unlinked':
+        "Cinder's gpfs driver",
+    'A clone parent without clones can be unlinked':
+        UNRECORDED + "; Cinder's gpfs driver relies on it",
+    'A directory that holds a clone parent can be renamed':
+        UNRECORDED + "; Cinder's gpfs driver renames a parent itself",
+    'A clone parent is not truncated, written or linked':
+        UNRECORDED + '; expected of a file that mmclone calls read-only',
+    'The link count of a clone parent is one more than its clones':
+        UNRECORDED + '; read off one sample in ' + _IBM
+        + 'Listing file clones (5.2.3)',
+    'A one-name snap makes the file itself the parent':
+        _MMCLONE,
     'A one-name snap refuses a file that is open for writing':
         _MMCLONE,
     'A one-name snap refuses a file with hard links':
@@ -137,9 +155,14 @@ def summary() -> list[tuple[str, int, int]]:
     rows = table()
     kinds = dict.fromkeys(kind for kind, _claim, _source in rows)
     return [(kind,
-             sum(row[0] == kind and row[2] != UNRECORDED for row in rows),
-             sum(row[0] == kind and row[2] == UNRECORDED for row in rows))
+             sum(row[0] == kind and is_sourced(row[2]) for row in rows),
+             sum(row[0] == kind and not is_sourced(row[2]) for row in rows))
             for kind in kinds]
+
+
+def is_sourced(source: str) -> bool:
+    """Whether somebody recorded it; hints after UNRECORDED do not count."""
+    return not source.startswith(UNRECORDED)
 
 
 def rst() -> str:

@@ -13,7 +13,8 @@
 """What mm commands say when they fail: every text with its source.
 
 ``source`` is that of the text, ``code_source`` that of the exit code;
-UNRECORDED means that nobody whose work could be read has written it down.
+UNRECORDED means that nobody whose work could be read has written it down;
+what is known nevertheless may follow after a semicolon.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _DAEMON = 'Failed to connect to file system daemon: No such process\n'
 _FORMAT = 'text after StratusLab GPFSBackend, "mmclone: Read-only file system"'
 _HDR = 'gpfs.h (IBM, in noobaa-core src/native/fs)'
 _RAPIDU = 'terminal output in the rapidu repository'
-_CATALOGUE = 'IBM documentation, message '
+# The catalogue has the wording; how a command prints it is not recorded.
+_CATALOGUE = UNRECORDED + '; wording: IBM documentation, message '
 _FCNTL = 'gpfs_fcntl.h (IBM), errReason '
 
 
@@ -96,7 +98,8 @@ CLONE = {
 ATTRIBUTES = {
     'lsattr.failed': Message(
         'mmlsattr: tslsattr failed. Error code {code}.', 22,
-        'dirscape, fixture of discover/attribute', 'same fixture'),
+        'dirscape, fixture of discover/attribute',
+        'dirscape, fixture of discover/attribute'),
     'chattr.missing': Message(
         '{path}: No such file or directory\n' + _EXAMINE, 2),
     'chattr.not_gpfs': Message(
@@ -146,7 +149,8 @@ STATES = {
         _CATALOGUE + '6027-725'),
     'cluster.none': Message(
         '{command}: This node does not belong to a GPFS cluster.\n'
-        + _EXAMINE, 1, 'terminal output (mmlscluster)'),
+        + _EXAMINE, 1,
+        UNRECORDED + '; seen in terminal output of unknown origin'),
     'fs.not_mounted': Message(
         '{command}: 6027-602 ERROR: file system not mounted. Mount file '
         'system {fs} and retry command.\n' + _EXAMINE, 1,
@@ -164,7 +168,13 @@ LISTS = {
         code_source="Cinder's gpfs driver: not 0"),
     'fileset.unknown': Message(
         'Fileset named {fileset} does not exist.\n' + _EXAMINE, 2,
-        'fs-py unit test', "Cinder's and Manila's gpfs drivers"),
+        'fs-py unit test', "Cinder's and Manila's gpfs drivers; "
+        'fs-py unit test (22)'),
+    'fileset.not_root': Message(
+        'No filesets found owned by this user {user}\n'
+        '{command}: tslsfileset failed. Error code 2.\n' + _EXAMINE, 2,
+        'dirscape, discover/attribute and quota/gpfs.py',
+        'dirscape, discover/attribute; dirscape, quota/gpfs.py (0)'),
     'quota.fileset': Message(
         '{fileset}: no such fileset in quota enabled file systems\n'
         + _EXAMINE, 2, 'StoRM'),

@@ -23,7 +23,7 @@ from nova_gpfs.sim import placement
 NEEDS_DAEMON = True
 
 _USAGE = ('[-m MetadataReplicas] [-M MaxMetadataReplicas] [-r DataReplicas] '
-          '[-R MaxDataReplicas] [-P DataPoolName] [-I {yes | no}] '
+          '[-R MaxDataReplicas] [-P DataPoolName] [-I {yes | defer}] '
           '[-i {yes | no}] Filename [Filename...]')
 _OPTIONS = ('-m -M -r -R -P -I -i -D -a --write-affinity-depth '
             '--block-group-factor --write-affinity-failure-group')

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import os
+
 from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import filesystems
 from nova_gpfs.sim import mount
@@ -55,6 +57,7 @@ def run(call: calls.Call) -> None:
     if not rest or len(rest) > 2:
         raise calls.Refusal('usage', usage=_USAGE)
     system = filesystems.named(call.state, rest[0])
+    _require_root(call)
     filesets = call.state.rows(
         'SELECT name, id, path, linked, parent, inode_space, owns_space, '
         'comment, created FROM fileset WHERE fs = ? ORDER BY id', system.name)
@@ -65,6 +68,18 @@ def run(call: calls.Call) -> None:
                 raise calls.Refusal('fileset.unknown', fileset=name)
         filesets = [one for one in filesets if one[0] in wanted]
     (_parsable if '-Y' in found else _human)(call, system, filesets)
+
+
+def _require_root(call: calls.Call) -> None:
+    """Refuse an ordinary user, who is told that no fileset is his."""
+    if call.is_root() or call.switch('nonroot_lists') == 'allow':
+        return
+    import pwd
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    raise calls.Refusal('fileset.not_root', user=user)
 
 
 def _parsable(call: calls.Call, system: filesystems.FileSystem,

@@ -21,7 +21,7 @@ from nova_gpfs.sim import output
 
 NEEDS_DAEMON = True
 
-_USAGE = '[-j Fileset] [--block-size Unit] [-Y] [Device[:Fileset]]'
+_USAGE = '[-j Fileset] [--block-size Unit] [-Y] [Device]'
 _COLUMNS = ('filesystemName:quotaType:id:name:blockUsage:blockQuota:'
             'blockLimit:blockInDoubt:blockGrace:filesUsage:filesQuota:'
             'filesLimit:filesInDoubt:filesGrace:remarks:quota:defQuota:fid:'

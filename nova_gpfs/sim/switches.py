@@ -69,6 +69,10 @@ SWITCHES = {
         'mmclone by a user who is not root (read access to the source is '
         'documented, the security section was not readable)',
         'allow refuse', _SPACE),
+    'nonroot_lists': Switch(
+        'mmlsfileset by a user who is not root (refused where it is '
+        'recorded)',
+        'refuse allow', 'dirscape, discover/attribute and quota/gpfs.py'),
     'superuser': Switch(
         'Who counts as root: the owner of the cluster directory as well, so '
         'that the simulator can be used without root, or uid 0 alone',

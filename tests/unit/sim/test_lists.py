@@ -165,6 +165,11 @@ class FilesetsTest(simulated.SimulatedTestCase):
                 'quotaType', 'name', 'blockUsage', 'blockQuota',
                 'blockLimit', 'filesUsage')))
 
+    def test_mmlsquota_takes_a_device_without_a_fileset(self):
+        self.refused(1, 'fs0:nova is not known', 'mmlsquota', 'fs0:nova')
+        done = self.mm('mmlsquota', '--nix')
+        self.assertTrue(done.stderr.endswith(' [Device]\n'), done.stderr)
+
     def test_mmlsquota_of_a_user_has_a_header_and_no_rows(self):
         self.assertEqual([], self.rows('mmlsquota'))
 

@@ -170,7 +170,7 @@ class OtherTest(MmchattrTest):
         self.write('a')
         for arguments in (('a',), ('-r', 'x', 'a'), ('-I', 'no', '-r1', 'a'),
                           ('--nix', 'a'), ('-r', '1'), ('-i', 'maybe', 'a')):
-            self.refused(1, 'Usage:', 'mmchattr', *arguments)
+            self.refused(1, '[-I {yes | defer}]', 'mmchattr', *arguments)
 
     def test_what_is_missing_or_elsewhere_is_refused(self):
         self.refused(2, 'No such file', 'mmchattr', '-r', '1', 'missing')

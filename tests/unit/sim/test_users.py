@@ -13,18 +13,20 @@
 """Callers who are not root, played by changing the effective user."""
 
 import os
+import pwd
 
 from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import leases
 from nova_gpfs.sim import mmchattr
 from nova_gpfs.sim import mmclone
+from nova_gpfs.sim import mmlsfileset
 from nova_gpfs.sim import program
 from nova_gpfs.sim import store
 from tests.unit.sim import simulated
 
 NOBODY = 65534
 # Loaded before the user changes, who may not be able to.
-LOADED = (mmchattr, mmclone)
+LOADED = (mmchattr, mmclone, mmlsfileset, pwd)
 
 
 class UsersTest(simulated.SimulatedTestCase):
@@ -77,6 +79,18 @@ class UsersTest(simulated.SimulatedTestCase):
         self.cluster.set_switch('nonroot_mmclone', 'refuse')
         self.assertEqual((1, 'mmclone: Operation not permitted'),
                          self.as_nobody('mmclone', 'copy', 'm', 'c'))
+
+    def test_filesets_are_shown_to_root_alone_in_the_recorded_words(self):
+        user = pwd.getpwuid(NOBODY).pw_name
+        self.assertEqual(
+            (2, f'No filesets found owned by this user {user}\n'
+             'mmlsfileset: tslsfileset failed. Error code 2.\n'
+             'mmlsfileset: Command failed. Examine previous error messages '
+             'to determine cause.'),
+            self.as_nobody('mmlsfileset', 'fs0', '-Y'))
+        self.assertEqual(1, len(self.rows('mmlsfileset', 'fs0', 'nova')))
+        self.cluster.set_switch('nonroot_lists', 'allow')
+        self.assertEqual((0, ''), self.as_nobody('mmlsfileset', 'fs0', '-Y'))
 
     def test_pools_are_for_root_and_replicas_for_the_owner(self):
         os.chown(self.write('a'), NOBODY, -1)
