@@ -115,10 +115,15 @@ def run_command(name: str, fields: tuple[Any, ...]) -> tuple[Any, ...]:
     arguments.
     """
     try:
+        # By every command, though some need no path: the files may be gone
+        # when the first one with a path comes.
+        _paths()
         command = _rebuild(name, fields)
         for path in command.paths():
             _check_path(path)
         result = _local()(command)
+    except cfg.Error as error:
+        return (errors.NotPermitted.__name__, _bad_configuration(error))
     except tuple(_FAILURES.values()) as error:
         return (type(error).__name__, *error.args)
     return ('result', *dataclasses.astuple(result))
@@ -143,6 +148,8 @@ def give_clone(path: str, uid: int, gid: int) -> str:
                 return _give(clone, path, uid, gid)
             finally:
                 os.close(clone)
+    except cfg.Error as error:
+        return _bad_configuration(error)
     except (errors.GpfsError, OSError) as error:
         return str(error)
 
@@ -180,14 +187,21 @@ def _local() -> local.Local:
                        CONF.gpfs.copy_timeout)
 
 
+def _bad_configuration(error: cfg.Error) -> str:
+    return f'the configuration of the privileged daemon: {error}'
+
+
 def _root() -> str:
     """Return the directory below which files may be touched."""
-    options = CONF if 'instances_path' in CONF else _nova_paths()
-    path = str(options.instances_path)
+    path = str(_paths().instances_path).rstrip('/')
     if not path.startswith('/'):
         raise errors.NotPermitted(
             'instances_path is not set for the privileged daemon')
-    return path.rstrip('/')
+    return path
+
+
+def _paths() -> cfg.ConfigOpts:
+    return CONF if 'instances_path' in CONF else _nova_paths()
 
 
 @functools.cache

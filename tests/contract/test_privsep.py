@@ -20,6 +20,7 @@ needs root; where there is none, the tests are skipped.
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,9 @@ class DaemonTestCase(base.BaseTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        # As long as the daemon, which may outlive a test.
+        cls.config_dir = tempfile.mkdtemp()
+        cls.addClassCleanup(shutil.rmtree, cls.config_dir)
         cls.addClassCleanup(cls.stop_daemon)
 
     @classmethod
@@ -78,8 +82,7 @@ class DaemonTestCase(base.BaseTestCase):
     def start_daemon(self, **options):
         """Have a daemon with these options, started at the first call."""
         config = self.useFixture(config_fixture.Config(cfg.CONF))
-        path = write_config(self.useFixture(fixtures.TempDir()).path,
-                            **options)
+        path = write_config(self.config_dir, **options)
         config.config(group='nova_gpfs_privileged',
                       helper_command=helper_command(path))
         self.addCleanup(privsep.context.set_client_mode,
@@ -169,6 +172,21 @@ class TestDaemon(DaemonTestCase):
         self.assertEqual('NotPermitted', self.call(
             'nova_gpfs.privsep.run_command', 'mmclone.Seal',
             ('/etc/shadow',))[0])
+
+    def test_its_configuration_is_read_at_the_first_call(self):
+        privsep.run(mmlscluster.List())
+        os.rename(f'{self.config_dir}/nova.conf',
+                  f'{self.config_dir}/moved.conf')
+        self.assertEqual(0, privsep.run(mmclone.Seal(f'{self.root}/a')).rc)
+
+    def test_a_configuration_that_is_gone_permits_nothing(self):
+        privsep.context.start()
+        type(self).running = None
+        os.unlink(f'{self.config_dir}/nova.conf')
+        self.assertRaises(errors.NotPermitted, privsep.run,
+                          mmlscluster.List())
+        self.assertRaises(errors.NotPermitted, privsep.give,
+                          f'{self.root}/a')
 
     def test_names_that_are_no_text_cross_it(self):
         path = f'{self.root}/' + os.fsdecode(b'a\xfe')
