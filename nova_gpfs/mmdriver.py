@@ -143,8 +143,9 @@ class MmDriver(driver.GpfsDriver):
                 raise errors.CannotClone(
                     f'{path} has {names} names (hard links)') from error
             raise
-        return (model.Change.ALREADY if isinstance(failure, errors.ReadOnly)
-                else model.Change.MADE)
+        # The daemon does not permit it for a parent that has clones.
+        already = isinstance(failure, (errors.ReadOnly, errors.NotPermitted))
+        return model.Change.ALREADY if already else model.Change.MADE
 
     def snapshot(self, source: str, parent: str) -> model.Change:
         command = mmclone.Snap(source, parent)

@@ -17,8 +17,9 @@ Whoever holds nova-compute can ask the daemon for anything, so the daemon
 believes nothing: it takes the name of a command that ``nova_gpfs.mm`` can
 spell and its plain fields, reads mm_path, the time limits and instances_path
 from its own configuration, and touches only files below instances_path that
-no symbolic link leads to. It hands back values, failures too, since
-dataclasses and most exceptions do not cross oslo.privsep.
+no symbolic link leads to. What it changes has no second name, which might be
+a hard link to a file from elsewhere. It hands back values, failures too,
+since dataclasses and most exceptions do not cross oslo.privsep.
 
 What remains: between the check of a path and its use by a command, the owner
 of a directory can put a symbolic link into it. mm commands take names and
@@ -68,6 +69,9 @@ _NOT_STARTED = (daemon.FailedToDropPrivileges, FileNotFoundError,
                 PermissionError)
 
 _DISK_MODE = 0o644
+# As many symbolic links as Linux follows in one path (path_resolution(7)).
+_MOST_LINKS = 40
+_NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _WALK = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -119,8 +123,9 @@ def run_command(name: str, fields: tuple[Any, ...]) -> tuple[Any, ...]:
         # when the first one with a path comes.
         _paths()
         command = _rebuild(name, fields)
+        changed = _changed(command)
         for path in command.paths():
-            _check_path(path)
+            _check_path(path, path in changed)
         result = _local()(command)
     except cfg.Error as error:
         return (errors.NotPermitted.__name__, _bad_configuration(error))
@@ -181,6 +186,10 @@ def _rebuild(name: str, fields: tuple[Any, ...]) -> base.Command[Any]:
     return kind(*fields)
 
 
+def _changed(command: base.Command[Any]) -> tuple[str, ...]:
+    return command.changed() if isinstance(command, base.Effect) else ()
+
+
 def _local() -> local.Local:
     gpfs_conf.register(CONF)
     return local.Local(CONF.gpfs.mm_path, CONF.gpfs.command_timeout,
@@ -222,11 +231,10 @@ def _nova_paths() -> cfg.ConfigOpts:
     return options
 
 
-def _check_path(path: str) -> None:
+def _check_path(path: str, changes: bool) -> None:
     """Refuse a path that is not below the root without symbolic links.
 
-    The last part may be absent. How the root itself is reached is up to the
-    operator, so it may be a symbolic link.
+    The last part may be absent. A file that changes must have no other name.
     """
     with _directory_of(path) as (directory, name):
         try:
@@ -235,6 +243,8 @@ def _check_path(path: str) -> None:
             return
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
             raise errors.NotPermitted(f'{path} is no file or directory')
+        if changes and stat.S_ISREG(found.st_mode) and found.st_nlink != 1:
+            raise errors.NotPermitted(f'{path} has {found.st_nlink} names')
 
 
 @contextlib.contextmanager
@@ -245,19 +255,71 @@ def _directory_of(path: str) -> Iterator[tuple[int, str]]:
             path == root or path.startswith(root + '/')):
         raise errors.NotPermitted(f'{path!r} is not below {root}')
     *walk, name = path[len(root) + 1:].split('/')
-    directory = _open(os.path.realpath(root), None)
+    directory = _open_root(root)
     try:
         for part in walk:
-            directory, left = _open(part, directory), directory
-            os.close(left)
+            directory = _step(part, directory)
         yield directory, name or '.'
     finally:
         os.close(directory)
 
 
-def _open(name: str, directory: int | None) -> int:
+def _open_root(root: str) -> int:
+    """Open the root; the symbolic links on the way to it must be root's.
+
+    Its path is the operator's, and may well lead through links. But whoever
+    owns a directory on the way can replace what is in there by a link of
+    their own, to files of root's.
+    """
+    links, way = 0, _parts(root)
+    directory = _open('/', None)
     try:
-        return os.open(name, _WALK, dir_fd=directory)
+        while way:
+            part = way.pop(0)
+            target = _root_link(part, directory)
+            if target is not None:
+                links += 1
+                way = _parts(target) + way
+                part = '/' if target.startswith('/') else '.'
+            if links > _MOST_LINKS:
+                raise errors.NotPermitted(f'{root}: too many symbolic links')
+            directory = _step(part, directory)
+    except BaseException:
+        os.close(directory)
+        raise
+    return directory
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split('/') if part]
+
+
+def _root_link(name: str, directory: int) -> str | None:
+    """Return what a symbolic link says, None for anything else."""
+    link = _open(name, directory, _NAME)
+    try:
+        found = os.fstat(link)
+        if not stat.S_ISLNK(found.st_mode):
+            return None
+        if found.st_uid != 0:
+            raise errors.NotPermitted(
+                f'{name}, a symbolic link on the way to instances_path, '
+                'belongs to another user than root')
+        return os.readlink('', dir_fd=link)
+    finally:
+        os.close(link)
+
+
+def _step(name: str, directory: int) -> int:
+    """Open a directory in another, which is closed if that succeeds."""
+    opened = _open(name, directory)
+    os.close(directory)
+    return opened
+
+
+def _open(name: str, directory: int | None, flags: int = _WALK) -> int:
+    try:
+        return os.open(name, flags, dir_fd=directory)
     except FileNotFoundError:
         raise errors.NoSuchFile(name) from None
     except NotADirectoryError:

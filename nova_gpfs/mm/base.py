@@ -113,6 +113,10 @@ class Effect(Command[None]):
     is for the caller to see.
     """
 
+    def changed(self) -> tuple[str, ...]:
+        """Return the files that may be other ones afterwards."""
+        return self.paths()
+
     def outcome(self, result: model.Result) -> None:
         if result.rc != 0 or result.stderr.strip():
             raise self.failure(result)

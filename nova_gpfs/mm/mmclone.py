@@ -76,6 +76,14 @@ class Copy(_Clone):
     def arguments(self) -> tuple[str, ...]:
         return 'copy', self.parent, self.target
 
+    def changed(self) -> tuple[str, ...]:
+        """Return the target alone.
+
+        A parent counts its clones as names: with two it has an st_nlink of 3
+        in the example of IBM's documentation of mmclone.
+        """
+        return (self.target,)
+
 
 @dataclasses.dataclass(frozen=True)
 class Split(_Clone):

@@ -64,6 +64,10 @@ class PrivsepTestCase(test_run.ProgramsTestCase):
         config.config(group='gpfs', mm_path=self.mm_path,
                       command_timeout=1.0, copy_timeout=1.0)
 
+    def require_root(self):
+        if os.geteuid() != 0:
+            self.skipTest('needs root, to own symbolic links')
+
     def path(self, name):
         return os.path.join(self.root, name)
 
@@ -102,7 +106,8 @@ class TestRun(PrivsepTestCase):
         self.assertEqual('ran fs0 -Y\n',
                          privsep.run(mmlsfs.List('fs0')).stdout)
 
-    def test_the_root_may_be_named_by_a_symbolic_link(self):
+    def test_the_root_may_be_named_by_a_symbolic_link_of_roots(self):
+        self.require_root()
         elsewhere = self.useFixture(fixtures.TempDir()).path
         os.symlink(self.root, f'{elsewhere}/mount')
         self.directory('instances')
@@ -111,6 +116,67 @@ class TestRun(PrivsepTestCase):
         self.assertEqual(f'ran snap {path}\n',
                          privsep.run(mmclone.Seal(path)).stdout)
         self.assertRefused(mmclone.Seal(f'{elsewhere}/mount/disk'))
+
+    def test_such_a_link_may_be_relative_and_lead_to_another(self):
+        self.require_root()
+        top = self.useFixture(fixtures.TempDir()).path
+        os.makedirs(f'{top}/real/instances')
+        os.makedirs(f'{top}/a/b')
+        os.symlink('../../second', f'{top}/a/b/first')
+        os.symlink(f'{top}/./real', f'{top}/second')
+        self.configure(f'{top}/a/b/first/instances')
+        path = f'{top}/a/b/first/instances/disk'
+        self.assertEqual(f'ran snap {path}\n',
+                         privsep.run(mmclone.Seal(path)).stdout)
+
+    def test_a_link_of_another_user_on_the_way_to_the_root_is_refused(self):
+        self.require_root()
+        home = self.useFixture(fixtures.TempDir()).path
+        os.mkdir(f'{home}/state')
+        os.mkdir(f'{home}/state/instances')
+        self.configure(f'{home}/state/instances')
+        disk = mmclone.Seal(f'{home}/state/instances/shadow')
+        self.assertEqual(0, privsep.run(disk).rc)
+        for swapped, target in ((f'{home}/state/instances', '/etc'),
+                                (f'{home}/state', f'{home}/theirs')):
+            os.rename(swapped, f'{home}/theirs')
+            os.symlink(target, swapped)
+            self.assertEqual(0, privsep.run(disk).rc)
+            os.lchown(swapped, USER, USER)
+            self.assertRefused(disk)
+            self.assertNotEqual('', privsep.give_clone(disk.path, USER, USER))
+            os.unlink(swapped)
+            os.rename(f'{home}/theirs', swapped)
+
+    def test_links_in_a_circle_are_refused(self):
+        self.require_root()
+        os.symlink('loop', self.path('loop'))
+        self.configure(self.path('loop'))
+        self.assertRefused(mmclone.Seal(self.path('loop/disk')))
+
+    def test_a_file_with_another_name_is_not_changed(self):
+        secret = self.useFixture(fixtures.TempDir()).path + '/secret'
+        pathlib.Path(secret).touch()
+        os.link(secret, self.path('disk'))
+        disk, other = self.path('disk'), self.file('other')
+        for command in (mmclone.Seal(disk), mmclone.Split(disk),
+                        mmclone.Redirect(disk), mmclone.Snap(disk, other),
+                        mmclone.Snap(other, disk), mmclone.Copy(other, disk),
+                        mmclone.Copy(disk, disk),
+                        mmchattr.Change(disk, 'fast')):
+            self.assertRefused(command)
+        self.assertEqual(0, privsep.run(mmlsattr.List(disk)).rc)
+
+    def test_a_parent_may_have_its_clones_for_names(self):
+        parent = self.file('parent')
+        os.link(parent, self.path('as-if-a-clone'))
+        self.assertEqual(0, privsep.run(
+            mmclone.Copy(parent, self.path('disk'))).rc)
+
+    def test_a_directory_has_many_names_and_may_be_changed(self):
+        self.directory('uuid')
+        self.assertEqual(0, privsep.run(
+            mmchattr.Change(self.root, data_replicas=2)).rc)
 
     def test_the_root_itself_may_be_looked_at(self):
         self.assertEqual(0, privsep.run(mmlsattr.List(self.root)).rc)
@@ -143,7 +209,7 @@ class TestRun(PrivsepTestCase):
                           mmclone.Seal(self.path('gone/disk')))
 
     def test_an_unset_root_permits_nothing(self):
-        for unset in ('', 'relative'):
+        for unset in ('', 'relative', '/'):
             self.configure(unset)
             self.assertRefused(mmclone.Seal(self.file('a')))
             self.assertRefused(mmclone.Seal('/etc/shadow'))
