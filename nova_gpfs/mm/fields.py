@@ -40,11 +40,16 @@ class Kind:
     holds: Callable[[Any], bool]
 
 
+# mm commands may be shell scripts, and no word of ours shall mean anything to
+# a shell that meets it without quotes. A path may have blanks nevertheless.
+_SHELL = r'`$&|;<>(){}\[\]!*?"\'\\'
+
+
 def _is_path(value: Any) -> bool:
     return (isinstance(value, str) and value.startswith('/')
             and not value.startswith('//')
             and os.path.normpath(value) == value
-            and not re.search(r'[\x00-\x1f\x7f]', value))
+            and not re.search(rf'[\x00-\x1f\x7f{_SHELL}]', value))
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
@@ -66,8 +71,9 @@ def _or_none(kind: Kind) -> Kind:
 PATH = Kind('absolute path', _is_path)
 # 1 to 255 characters (IBM documentation, "Filesets"); which ones is not
 # documented in what could be read, so all that cannot be taken for an
-# option, a path or a column separator.
-NAME = Kind('name', _matches(r'(?!-)[^\s/:\x00-\x1f\x7f]{1,255}'))
+# option, a path, a column separator or something of the shell's.
+NAME = Kind('name', _matches(
+    rf'(?!-)[^\s/:\x00-\x1f\x7f{_SHELL}]{{1,255}}'))
 REPLICAS = Kind('number of replicas (1 to 3)', _between(1, 3))
 DEPTH = Kind('write affinity depth', _between(0, 2))
 FACTOR = Kind('block group factor', _between(1, 2 ** 20))

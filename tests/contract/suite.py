@@ -275,8 +275,8 @@ class TestsOfCloning(Contract):
             parent=self.master(content=b''))))
 
     def test_a_name_with_spaces_and_other_letters_is_a_name(self):
-        master = self.master("a 'master' ü")
-        disk = self.clone('a  disk\\ $HOME', master)
+        master = self.master('a ~master~ ü')
+        disk = self.clone('a  disk, #1 %24HOME', master)
         self.assertEqual(self.inode(master),
                          self.gpfs.clone_info(disk).parent_inode)
 

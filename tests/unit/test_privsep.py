@@ -259,6 +259,13 @@ class TestForgedRequests(PrivsepTestCase):
                       None, b'/a', (self.root,), {'a': 1}):
             self.assertAnswered('InvalidName', 'mmclone.Seal', (value,))
 
+    def test_a_word_for_a_shell_is_refused(self):
+        for words in ('$(id)', '`id`', 'a;id', 'a&id', 'a|id', 'a>b', '*',
+                      "a'id'", 'a"id"', 'a\\'):
+            self.assertAnswered('InvalidName', 'mmclone.Seal',
+                                (f'{self.root}/{words}',))
+            self.assertAnswered('InvalidName', 'mmlsfs.List', (words,))
+
     def test_a_name_that_is_an_option_is_refused(self):
         for value in ('-Y', '--help', 'a b', '/etc', 'a;b c'):
             self.assertAnswered('InvalidName', 'mmlsfs.List', (value,))
@@ -277,6 +284,7 @@ class TestForgedRequests(PrivsepTestCase):
         self.test_an_unknown_command_is_refused()
         self.test_extra_and_missing_fields_are_refused()
         self.test_a_field_that_is_no_path_is_refused()
+        self.test_a_word_for_a_shell_is_refused()
         self.test_a_name_that_is_an_option_is_refused()
         self.assertFalse(os.path.exists(log))
         privsep.run(mmlsfs.List('fs0'))

@@ -11,6 +11,7 @@
 # under the License.
 
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -18,11 +19,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from typing import Annotated
 
 import fixtures
 from oslotest import base
 
 from nova_gpfs import errors
+from nova_gpfs.mm import base as commands
+from nova_gpfs.mm import fields
 from nova_gpfs.mm import mmclone
 from nova_gpfs.mm import mmlsattr
 from nova_gpfs.mm import mmlsfs
@@ -65,6 +69,23 @@ def _processes(word):
     return found
 
 
+Anything = Annotated[str, fields.Kind('anything', lambda value: True)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Say(commands.Effect):
+    """A command whose words may be any."""
+
+    program = 'mmclone'
+    first: Anything
+    second: Anything
+    third: Anything
+    fourth: Anything
+
+    def arguments(self):
+        return self.first, self.second, self.third, self.fourth
+
+
 class TestLocal(ProgramsTestCase):
 
     def show(self, path='/a'):
@@ -80,8 +101,9 @@ class TestLocal(ProgramsTestCase):
 
     def test_arguments_reach_the_program_as_they_are(self):
         self.program('mmclone', 'printf "%s|" "$@"')
-        path = "/a b/$(id)/'\"*;\\ü"
-        self.assertEqual(f'show|{path}|', self.show(path).stdout)
+        words = ('/a b/$(id)', '\'"*;\\ü', '', '-n')
+        self.assertEqual(''.join(f'{word}|' for word in words),
+                         self.local(Say(*words)).stdout)
 
     def test_bytes_that_are_no_text_survive(self):
         self.program('mmclone', "printf '%s \\377' \"$2\"")

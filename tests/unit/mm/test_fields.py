@@ -58,6 +58,13 @@ class TestKinds(base.BaseTestCase):
         for character in '\0\n\r\x1b\x7f':
             self.assertRefused(mmclone.Seal, f'/a{character}b')
 
+    def test_what_means_something_to_a_shell_is_in_no_path_or_name(self):
+        for character in '`$&|;<>(){}[]!*?"\'\\':
+            self.assertRefused(mmclone.Seal, f'/a{character}b')
+            self.assertRefused(mmclone.Copy, '/a', f'/b/{character}')
+            self.assertRefused(mmlsfs.List, f'a{character}b')
+            self.assertRefused(mmchattr.Change, '/a', f'{character}b')
+
     def test_a_path_is_text(self):
         for value in (None, 1, b'/a', ['/a'], ('/a',)):
             self.assertRefused(mmclone.Seal, value)
