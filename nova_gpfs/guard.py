@@ -22,7 +22,9 @@ device needs no second look.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import json
 import os
 import uuid
@@ -33,6 +35,8 @@ from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import location
 
 DIRECTORY_MODE = 0o700
+
+_FIELDS = dataclasses.fields(location.Location)
 
 
 class MountGuard:
@@ -91,16 +95,21 @@ class MountGuard:
         try:
             with open(self._layout.identity, encoding='utf-8') as marker:
                 fields = json.load(marker)
-            return location.Location(**fields['location'])
+            return location.Location(*(fields['location'][field.name]
+                                       for field in _FIELDS))
         except OSError as error:
             raise self._not_mounted(error) from error
         except (ValueError, TypeError, KeyError) as error:
             raise errors.WrongFileSystem(
                 f'{self._layout.identity} cannot be understood') from error
 
-    def _not_mounted(self, error: OSError) -> errors.NotMounted:
-        return errors.NotMounted(
-            f'{self._layout.identity}: {error.strerror}')
+    def _not_mounted(self, error: OSError) -> errors.GpfsError:
+        what = f'{self._layout.identity}: {error.strerror}'
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return errors.NotPermitted(
+                f'{what}, for user {os.geteuid()}; the user of nova-compute '
+                'must have the same number on all hosts')
+        return errors.NotMounted(what)
 
 
 def _sentence(where: location.Location) -> str:
@@ -115,6 +124,9 @@ def _make_directory(path: str) -> None:
     except FileExistsError:
         if os.path.islink(path) or not os.path.isdir(path):
             raise errors.Misconfigured(f'{path} is not a directory') from None
+    except PermissionError:
+        raise errors.NotPermitted(
+            f'user {os.geteuid()} cannot make {path}') from None
 
 
 def _publish(path: str, here: location.Location) -> None:
@@ -126,14 +138,11 @@ def _publish(path: str, here: location.Location) -> None:
     temporary = f'{path}.{uuid.uuid4().hex}'
     text = json.dumps({'version': 1,
                        'location': dataclasses.asdict(here)}, indent=1)
-    try:
+    with contextlib.ExitStack() as undo:
         with open(temporary, 'x', encoding='utf-8') as marker:
+            undo.callback(os.unlink, temporary)
             marker.write(text + '\n')
             marker.flush()
             os.fsync(marker.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
-        except FileExistsError:
-            pass
-    finally:
-        os.unlink(temporary)

@@ -25,10 +25,11 @@ Nothing here reads or writes; names only.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import re
 
-_PLAIN_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,199}')
+_PLAIN_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}')
 
 
 def master_key(*parts: str | None) -> str:
@@ -36,15 +37,19 @@ def master_key(*parts: str | None) -> str:
 
     Parts are joined with ``_`` and empty ones are left out. What is not a
     letter, digit, dot, dash or underscore is replaced, so a key never leaves
-    its directory and never looks like an option.
+    its directory and never looks like an option. Where that changes the
+    name, or the name is long, a digest keeps different names apart.
 
     :raises ValueError: nothing usable is left
     """
     joined = '_'.join(part for part in parts if part)
-    key = re.sub(r'[^A-Za-z0-9._-]', '-', joined).lstrip('.-_')[:200]
-    if not _PLAIN_NAME.fullmatch(key):
+    if _PLAIN_NAME.fullmatch(joined):
+        return joined
+    key = re.sub(r'[^A-Za-z0-9._-]', '-', joined).lstrip('.-_')[:60]
+    if not key:
         raise ValueError(f'no master can be called {joined!r}')
-    return key
+    digest = hashlib.sha256(joined.encode('utf-8', 'surrogatepass'))
+    return f'{key}.{digest.hexdigest()[:32]}'
 
 
 @dataclasses.dataclass(frozen=True)

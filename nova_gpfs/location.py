@@ -58,12 +58,11 @@ def require_active(cluster: model.Cluster) -> None:
 
 def _file_system_of(driver: gpfs_driver.GpfsDriver,
                     path: str) -> model.FileSystem:
-    known = driver.file_systems()
     device = gpfs_device(_mount_table(), os.path.realpath(path))
-    for file_system in known:
-        if device == file_system.name:
-            return file_system
-    covering = [fs for fs in known if _covers(fs.mount_point, path)]
+    if device is not None:
+        return driver.file_system(device)
+    covering = [fs for fs in driver.file_systems()
+                if _covers(fs.mount_point, path)]
     if not covering:
         raise errors.NotMounted(f'no file system of the cluster covers {path}')
     return max(covering, key=lambda fs: len(fs.mount_point))

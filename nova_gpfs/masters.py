@@ -36,6 +36,7 @@ import os
 import shutil
 import socket
 import time
+from typing import Any
 import uuid
 
 from oslo_concurrency import lockutils
@@ -85,10 +86,13 @@ class Masters:
             with open(os.path.join(directory, INFO), encoding='utf-8') as f:
                 fields = json.load(f)
             return Master(os.path.join(directory, IMAGE),
-                          plan.MasterInfo(**fields['info']))
+                          _info(fields['info']))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except OSError as error:
+            raise errors.NotMounted(
+                f'{directory}: {error.strerror}') from error
+        except (ValueError, TypeError, KeyError) as error:
             raise errors.CloneParentInvalid(
                 f'{directory} cannot be read ({error})') from error
 
@@ -173,9 +177,31 @@ class Masters:
             if time.time() - _last_change(room) < self._leftover_age:
                 continue
             LOG.warning('Removing the unfinished master %s', room)
-            if _remove_room(room):
+            if self._bury(room):
                 removed.append(name)
         return removed
+
+    def _bury(self, room: str) -> bool:
+        """Remove another host's room; say whether it is gone.
+
+        It is renamed first. Should its host publish it in this moment, then
+        one of the two renames finds nothing, and what is removed is never
+        the published master.
+        """
+        grave = os.path.join(self._layout.incoming,
+                             f'dead.{uuid.uuid4().hex}')
+        try:
+            os.rename(room, grave)
+        except FileNotFoundError:
+            return True
+        return _remove_room(grave)
+
+
+def _info(fields: dict[str, Any]) -> plan.MasterInfo:
+    """Return what is known; fields of a later release are passed over."""
+    known = {field.name for field in dataclasses.fields(plan.MasterInfo)}
+    return plan.MasterInfo(**{name: value for name, value in fields.items()
+                              if name in known})
 
 
 def _flush(path: str) -> None:
@@ -226,7 +252,8 @@ def _remove_room(room: str) -> bool:
     if os.path.isdir(room) and not os.path.islink(room):
         shutil.rmtree(room, ignore_errors=True)
     elif os.path.lexists(room):
-        os.unlink(room)
+        with contextlib.suppress(OSError):
+            os.unlink(room)
     if os.path.lexists(room):
         LOG.warning('The unfinished master %s could not be removed; it is '
                     'tried again later', room)

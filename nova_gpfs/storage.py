@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import errno
 import os
 import time
 import uuid
@@ -30,6 +31,10 @@ from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import masters
 
 LOG = logging.getLogger(__name__)
+
+# What a file system answers that does not give files second names.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EROFS, errno.EMLINK,
+             errno.ENOSYS, errno.EXDEV, errno.EINVAL)
 
 #: Copies a file to a path that does not exist, holes kept.
 Copy = Callable[[str, str], None]
@@ -55,19 +60,34 @@ class Storage:
         self._require_clone = require_clone
 
     @contextlib.contextmanager
-    def new_disk(self, master: masters.Master,
-                 target: str) -> Iterator[None]:
-        """Make ``target`` from a master; gone again if the block fails.
+    def new_disk(self, master: masters.Master, target: str) -> Iterator[str]:
+        """Clone a master and give the path, a name that only we know.
+
+        The disk gets its own name, ``target``, when the block ends well, and
+        is removed when it fails. So a disk that is there is complete, and
+        what is undone or comes late, after a time-out, is never another's.
 
         :raises errors.AlreadyExists: there is a disk; it is left alone
         :raises errors.CannotClone: clones are required and impossible
         """
+        with self.new_file(target) as unnamed:
+            self._clone_or_copy(master.path, unnamed)
+            yield unnamed
+
+    @contextlib.contextmanager
+    def new_file(self, target: str) -> Iterator[str]:
+        """Give a name to write to; the file is ``target`` in the end.
+
+        :raises errors.AlreadyExists: there is a file; it is left alone
+        """
         self.guard.check()
+        if os.path.lexists(target):
+            raise errors.AlreadyExists(target)
+        unnamed = f'{target}.{uuid.uuid4().hex}.new'
         with contextlib.ExitStack() as undo:
-            self._clone_or_copy(master.path, target)
-            undo.callback(_remove, target)
-            yield
-            undo.pop_all()
+            undo.callback(_remove, unnamed)
+            yield unnamed
+            _name(unnamed, target)
 
     def _clone_or_copy(self, parent: str, target: str) -> None:
         started = time.monotonic()
@@ -76,44 +96,42 @@ class Storage:
         except errors.CannotClone as reason:
             if self._require_clone:
                 raise
-            self._full_copy(parent, target, reason)
+            self._count_copy(target, reason)
+            self.copy(parent, target)
         else:
             self.clones += 1
             LOG.info('Disk %(disk)s cloned in %(ms).1f ms',
                      {'disk': target,
                       'ms': 1000 * (time.monotonic() - started)})
 
-    def _full_copy(self, parent: str, target: str,
-                   reason: errors.CannotClone) -> None:
+    def _count_copy(self, target: str, reason: errors.CannotClone) -> None:
         self.copies += 1
         LOG.warning('Disk %(disk)s is made by a full copy, not by a clone '
                     '(full copy number %(count)d of this process): '
                     '%(reason)s',
                     {'disk': target, 'count': self.copies, 'reason': reason})
-        self._make_file(target, lambda path: self.copy(parent, path))
 
-    def generate(self, target: str, make: Callable[[str], None]) -> None:
-        """Make ``target`` with a function that writes a file from nothing.
 
-        :raises errors.AlreadyExists: there is a disk; it is left alone
-        """
-        self.guard.check()
-        self._make_file(target, make)
+def _name(unnamed: str, target: str) -> None:
+    """Give a finished file its name, without ever replacing a disk.
 
-    @staticmethod
-    def _make_file(target: str, make: Callable[[str], None]) -> None:
-        """Write under another name, then name it: all of it or nothing.
+    link() does not replace. Whether GPFS lets a clone have a second name for
+    a moment is not documented (only that clone parents may not), so there is
+    a second way, rename() after a look: nobody but this host makes disks of
+    this instance, which Nova locks.
 
-        link() never replaces a disk, as rename() would.
-        """
-        temporary = f'{target}.{uuid.uuid4().hex}.new'
-        with contextlib.ExitStack() as undo:
-            undo.callback(_remove, temporary)
-            make(temporary)
-            try:
-                os.link(temporary, target)
-            except FileExistsError:
-                raise errors.AlreadyExists(target) from None
+    :raises errors.AlreadyExists: there is a file of that name
+    """
+    try:
+        os.link(unnamed, target)
+    except FileExistsError:
+        raise errors.AlreadyExists(target) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise errors.AlreadyExists(target) from None
+        os.rename(unnamed, target)
 
 
 def _remove(path: str) -> None:

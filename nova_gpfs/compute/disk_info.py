@@ -16,7 +16,7 @@ Nova reads the format of a disk from there and only guesses when there is no
 entry (Launchpad bug 1221190). It writes an entry when it first sees a disk
 and never changes it; an entry of an earlier disk of the same name (a rescue
 disk of another image, say) would be believed. So the entry is written, over
-an older one, before the disk is made.
+an older one, before the disk gets its name.
 """
 
 import os
@@ -52,4 +52,7 @@ def _write(info_path, formats):
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     with os.fdopen(handle, 'w') as info:
         info.write('%s\n' % jsonutils.dumps(formats))
+        # An empty record after a crash would make every disk raw.
+        info.flush()
+        os.fsync(info.fileno())
     os.rename(temporary, info_path)

@@ -101,6 +101,21 @@ TO_INSTALL: Expected = {
         'LibvirtDriver._create_image':
             'self context instance disk_mapping ...',
         'LibvirtDriver._disk_raw_to_qcow2': 'path',
+        'LibvirtDriver._is_path_shared_with': 'self dest path',
+        'LibvirtDriver._cleanup_remote_migration':
+            'self dest inst_base inst_base_resize shared_storage',
+        'LibvirtDriver.delete_instance_files': 'self instance',
+        'LibvirtDriver.rollback_live_migration_at_destination':
+            'self context instance network_info block_device_info '
+            'destroy_disks migrate_data',
+        'LibvirtDriver.check_can_live_migrate_destination':
+            'self context instance ...',
+        'LibvirtDriver.check_can_live_migrate_source':
+            'self context instance ...',
+        'LibvirtDriver.check_instance_shared_storage_local':
+            'self context instance',
+        'LibvirtDriver.check_instance_shared_storage_remote':
+            'self context data',
         'LibvirtDriver._get_disk_config_image_type': '',
     },
 }

@@ -20,6 +20,7 @@ from nova import exception
 from nova.virt.image import model as imgmodel
 from nova.virt.libvirt import imagebackend
 
+from nova_gpfs.compute import boundary
 from nova_gpfs.compute import disk_info
 from nova_gpfs.compute import fetching
 from nova_gpfs.compute import growth
@@ -71,6 +72,11 @@ class Gpfs(imagebackend.Flat):
         :param filename: Nova's name of the master in its own cache
         :param size: size in bytes, None or 0 for the size of the image
         """
+        with boundary.to_nova():
+            self._cache(fetch_func, filename, size, *args, **kwargs)
+        self.correct_format()
+
+    def _cache(self, fetch_func, filename, size, *args, **kwargs):
         self.storage.guard.check()
         if self.exists():
             self.resize_image(size)
@@ -83,7 +89,6 @@ class Gpfs(imagebackend.Flat):
                          fill, size)
         else:
             self._generate(functools.partial(fetch_func, *args, **kwargs))
-        self.correct_format()
 
     def create_image(self, prepare_template, base, size, safe=False, *args,
                      **kwargs):
@@ -95,13 +100,14 @@ class Gpfs(imagebackend.Flat):
         master, _made = self.storage.masters.ensure(key, fill)
         steps = plan.new_disk(master.info, size)
         self._refuse_too_small(steps)
-        self._record_format(master.info.format)
-        with self.storage.new_disk(master, self.path):
-            self._grow(steps)
+        with self.storage.new_disk(master, self.path) as unnamed:
+            self._grow(steps, unnamed)
+            self._record_format(master.info.format)
 
     def _generate(self, make):
-        self._record_format(plan.RAW)
-        self.storage.generate(self.path, lambda path: make(target=path))
+        with self.storage.new_file(self.path) as unnamed:
+            make(target=unnamed)
+            self._record_format(plan.RAW)
 
     @staticmethod
     def _refuse_too_small(steps):
@@ -121,12 +127,14 @@ class Gpfs(imagebackend.Flat):
             return
         self._grow(plan.existing_disk(
             self.driver_format,
-            growth.virtual_size(self.path, self.driver_format), size))
+            growth.virtual_size(self.path, self.driver_format), size),
+            self.path)
 
-    def _grow(self, steps):
+    @staticmethod
+    def _grow(steps, path):
         for step in steps:
             if isinstance(step, plan.Grow):
-                growth.grow(self.path, step)
+                growth.grow(path, step)
 
     def get_model(self, connection):
         return imgmodel.LocalFileImage(self.path, self.driver_format)

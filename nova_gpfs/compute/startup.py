@@ -17,7 +17,9 @@ start is better than instances that fail one after the other, or that work
 until the day they are migrated.
 """
 
+import errno
 import importlib.metadata
+import os
 
 from nova import conf
 from oslo_log import log as logging
@@ -46,10 +48,33 @@ def prepare(storage):
     file_system = driver.file_system(here.file_system)
     probe.require_clone_support(cluster, file_system)
     probe.require_one_fileset(driver, storage.layout)
-    probe.try_clone(driver, storage.layout)
+    _try_clone(driver, storage.layout)
     storage.masters.sweep()
-    for line in describe(driver, cluster, here, file_system):
-        LOG.info('%s', line)
+    _log(describe(driver, cluster, here, file_system))
+
+
+def _try_clone(driver, layout):
+    """Try a clone; a full file system is no reason not to start.
+
+    Instances run and can be deleted, which is how space is made.
+    """
+    try:
+        probe.try_clone(driver, layout)
+    except (errors.NoSpace, errors.QuotaExceeded) as error:
+        LOG.warning('Clones were not tried: %s', error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        LOG.warning('Clones were not tried: %s', error.strerror)
+
+
+def _log(lines):
+    """Log what was found; what cannot be found out is only worth a line."""
+    try:
+        for line in lines:
+            LOG.info('%s', line)
+    except errors.GpfsError as error:
+        LOG.warning('nova-gpfs: the rest could not be found out: %s', error)
 
 
 def require_working_options():
@@ -63,6 +88,10 @@ def require_working_options():
 
 
 def _troubles():
+    path = CONF.instances_path
+    if path.rstrip('/') != os.path.abspath(path):
+        yield (f'instances_path = {path}: it must be an absolute path without '
+               '"..", "." or "//"')
     if CONF.libvirt.virt_type not in _VIRT_TYPES:
         yield (f'[libvirt] virt_type = {CONF.libvirt.virt_type}: disks are '
                f'files for QEMU, so it must be one of '

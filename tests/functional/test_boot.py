@@ -61,7 +61,11 @@ class BootTest(BootTestCase):
         later = [call['argv'] for call in self.gpfs.calls()[before:]]
         self.assertEqual(1, len(later), later)
         self.assertEqual('mmclone', os.path.basename(later[0][0]))
-        self.assertEqual(['copy', self.masters()[0], disk], later[0][1:])
+        self.assertEqual(['copy', self.masters()[0]], later[0][1:3])
+        self.assertTrue(later[0][3].startswith(disk + '.'), later[0][3])
+        self.assertEqual(['disk'], [name for name in os.listdir(
+            self.instance_file(server)) if name.startswith('disk')
+            and name != 'disk.info'])
 
     def test_a_disk_grows_to_its_flavor_by_a_hole(self):
         server = self.boot(self.image, self.flavor('larger', root_gb=1))
@@ -80,6 +84,21 @@ class BootTest(BootTestCase):
         self.assertIn('too small', str(
             self.api.get_server(server['id'])['fault']))
         self.assertFalse(os.path.exists(self.instance_file(server)))
+
+    def test_novas_image_cache_manager_leaves_masters_alone(self):
+        flavor = self.flavor('short', root_gb=1)
+        server = self.boot(self.image, flavor)
+        self.flags(remove_unused_original_minimum_age_seconds=0,
+                   remove_unused_base_images=True, group='image_cache')
+        self._delete_server(server)
+        manager = self.computes['node1'].manager
+        for _ in range(2):
+            manager._run_image_cache_manager_pass(
+                cloud.context.get_admin_context())
+        self.assertEqual(1, len(self.masters()))
+        self.boot(self.image, flavor)
+        self.assertEqual([self.image], self.glance.downloads)
+        self.assert_storage_is_consistent()
 
     def test_deleting_everything_leaves_nothing_but_the_master(self):
         flavor = self.flavor('all', root_gb=1, ephemeral_gb=1, swap=16)
@@ -324,3 +343,21 @@ class HostileImageTest(cloud.CloudTestCase):
         found = backend.by_libvirt_path(
             cloud.objects.Instance(uuid=server['id']), disk, 'raw')
         self.assertEqual('raw', found.driver_format)
+
+
+class HostileQcow2Test(cloud.CloudTestCase):
+    """What is not converted to raw is inspected all the same."""
+
+    hosts = ('node1',)
+
+    def test_a_backing_file_is_refused_without_novas_inspection(self):
+        self.flags(force_raw_images=False)
+        self.flags(disable_deep_image_inspection=True, group='workarounds')
+        self.start_hosts()
+        path = os.path.join(self.directory, 'hostile')
+        cloud.qemu_img('create', '-f', 'qcow2', '-o',
+                       f'data_file={path}.data,data_file_raw=on', path, '1M')
+        image = self.glance.add('hostile', cloud.read(path), 'qcow2')
+        self.boot(image, self.flavor('any'), expected_state='ERROR')
+        self.assertEqual([], os.listdir(
+            os.path.join(self.instances_path, '_gpfs', 'masters')))

@@ -12,12 +12,15 @@
 
 """Masters and disks among many hosts, each a process of its own."""
 
+import contextlib
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import fixtures
 from oslotest import base
@@ -230,6 +233,35 @@ class MastersTest(MastersTestCase):
         self.assertFalse(here._publish(room, 'key'))
         self.assert_one_good_master()
 
+    def test_a_room_that_was_published_meanwhile_is_not_swept(self):
+        here = self.storage().masters
+        room = os.path.join(self.layout.incoming, 'room')
+        os.mkdir(room)
+        self._fill()(os.path.join(room, 'image'))
+        local_driver.make(self.gpfs.bin_dir()).seal(
+            os.path.join(room, 'image'))
+        # The sweep has found the room old; now its host goes on.
+        self.assertTrue(here._publish(room, 'key'))
+        self.assertTrue(here._bury(room))
+        self.assert_one_good_master()
+
+    def test_what_a_later_release_knows_of_a_master_is_passed_over(self):
+        here = self.storage().masters
+        here.ensure('key', self._fill())
+        path = os.path.join(self.layout.master('key'), 'info.json')
+        with open(path) as f:
+            fields = json.load(f)
+        fields['info']['invented_later'] = fields['later'] = 1
+        with open(path, 'w') as f:
+            json.dump(fields, f)
+        self.assertEqual('image-id', here.find('key').info.image_id)
+
+    def test_a_stray_file_does_not_stop_the_sweep(self):
+        here = self.storage(leftover_age=0).masters
+        open(os.path.join(self.layout.incoming, 'stray'), 'w').close()
+        self.assertEqual(['stray'], here.sweep())
+        self.assertEqual([], os.listdir(self.layout.incoming))
+
     def test_a_master_that_cannot_be_read_is_an_error_and_not_absent(self):
         here = self.storage().masters
         here.ensure('key', self._fill())
@@ -237,6 +269,100 @@ class MastersTest(MastersTestCase):
                   'w') as info:
             info.write('{"info": {')
         self.assertRaises(errors.CloneParentInvalid, here.find, 'key')
+
+    def _disk(self, here):
+        master, _made = here.masters.ensure('key', self._fill())
+        disk = os.path.join(self.instances_path, 'disk')
+        with here.new_disk(master, disk):
+            self.assertFalse(os.path.exists(disk))
+        with open(disk) as f:
+            self.assertEqual(CONTENT * 2, f.read())
+        return master, disk
+
+    def _files(self):
+        return sorted(name for name in os.listdir(self.instances_path)
+                      if name.startswith('disk'))
+
+    def test_a_disk_that_is_there_is_complete(self):
+        here = self.storage()
+        master, disk = self._disk(here)
+        other = disk + '2'
+        with contextlib.suppress(LookupError), here.new_disk(master, other):
+            raise LookupError
+        self.assertEqual(['disk'], self._files())
+
+    def test_a_disk_gets_its_name_where_links_are_not_allowed(self):
+        here = self.storage()
+        for number in (errno.EPERM, errno.EOPNOTSUPP, errno.EROFS):
+            with mock.patch('os.link', autospec=True,
+                            side_effect=OSError(number, 'no')):
+                _master, disk = self._disk(here)
+            self.assertEqual(['disk'], self._files())
+            os.unlink(disk)
+
+    def test_a_file_that_is_there_is_not_made_again(self):
+        here = self.storage()
+        path = os.path.join(self.instances_path, 'disk.swap')
+        for write in ('first', 'second'):
+            with contextlib.suppress(errors.AlreadyExists), here.new_file(
+                    path) as unnamed, open(unnamed, 'w') as f:
+                f.write(write)
+        with open(path) as f:
+            self.assertEqual('first', f.read())
+        self.assertEqual(['disk.swap'], self._files())
+
+    def test_the_lock_lies_where_all_hosts_see_it(self):
+        here = self.storage().masters
+        seen = []
+
+        def fill(path):
+            seen.extend(os.listdir(self.layout.locks))
+            return self._fill()(path)
+
+        here.ensure('key', fill)
+        self.assertEqual(['nova-gpfs-key'], seen)
+
+    def test_nothing_is_made_when_gpfs_goes_away_while_an_image_comes(self):
+        here = self.storage()
+
+        def fill(path):
+            info = self._fill()(path)
+            self.gpfs.unmount('fs0')
+            return info
+
+        before = len(self._seals())
+        self.assertRaises(errors.NotMounted, here.masters.ensure, 'key', fill)
+        self.assertEqual(before, len(self._seals()))
+
+    def _seals(self):
+        return [call for call in self.gpfs.calls()
+                if call['argv'][1:2] == ['snap']]
+
+    def test_no_disk_is_made_where_gpfs_is_not_mounted(self):
+        here = self.storage()
+        master, _made = here.masters.ensure('key', self._fill())
+        self.gpfs.unmount('fs0')
+        os.makedirs(self.instances_path)
+        path = os.path.join(self.instances_path, 'disk')
+        for attempt in (here.new_disk(master, path), here.new_file(path)):
+            with self.assertRaises(errors.NotMounted), attempt:
+                self.fail('a disk was made')
+        self.assertEqual([], os.listdir(self.instances_path))
+
+    def test_a_disk_that_came_meanwhile_is_left_alone(self):
+        for link in (os.link, mock.Mock(side_effect=OSError(errno.EPERM,
+                                                            'no'))):
+            here = self.storage()
+            master, disk = self._disk(here)
+            os.unlink(disk)
+            with mock.patch('os.link', link), self.assertRaises(
+                    errors.AlreadyExists), here.new_disk(master, disk):
+                with open(disk, 'w') as f:
+                    f.write('PRECIOUS')
+            with open(disk) as f:
+                self.assertEqual('PRECIOUS', f.read())
+            self.assertEqual(['disk'], self._files())
+            os.unlink(disk)
 
     def test_an_unmounted_file_system_is_noticed_before_the_first_write(self):
         here = self.storage()

@@ -13,13 +13,21 @@
 """When something is wrong, nothing is lost and nothing is left behind."""
 
 import os
+import time
+from unittest import mock
 
+import fixtures
+from nova import context
+from nova import objects
+
+from nova_gpfs.compute import boundary
+from nova_gpfs.compute import libvirt_driver
 from nova_gpfs import errors
 
 from tests.functional import cloud
 
 
-class SafetyTest(cloud.CloudTestCase):
+class SafetyTestCase(cloud.CloudTestCase):
 
     hosts = ('node1',)
 
@@ -30,8 +38,8 @@ class SafetyTest(cloud.CloudTestCase):
         self.image = self.glance.add('image', data, 'qcow2')
         self.tiny = self.flavor('tiny', root_gb=1)
 
-    def _fault(self, server):
-        return str(self.api.get_server(server['id'])['fault'])
+
+class SafetyTest(SafetyTestCase):
 
     def test_an_unmounted_file_system_stays_empty_and_heals(self):
         self.gpfs.unmount('fs0')
@@ -124,31 +132,149 @@ class SafetyTest(cloud.CloudTestCase):
         self.assertEqual(b'PRECIOUS', cloud.read(disk, 8))
 
 
-class ResizeTest(cloud.CloudTestCase):
-    """Stock Nova rewrites raw disks as qcow2 here (bug 2038898)."""
+class OtherHostTest(cloud.CloudTestCase):
+    """What Nova asks another host must not decide over a disk."""
 
-    def test_resize_to_another_host_keeps_the_disk_raw_and_its_data(self):
+    def setUp(self):
+        super().setUp()
         self.flags(use_cow_images=True)
         self.start_hosts()
-        data, guest_bytes = cloud.qcow2_image(self.directory)
-        image = self.glance.add('image', data, 'qcow2')
-        server = self.boot(
-            image, self.flavor('one', root_gb=1, ephemeral_gb=1, swap=16),
+        data, self.guest_bytes = cloud.qcow2_image(self.directory)
+        self.image = self.glance.add('image', data, 'qcow2')
+        self.server = self.boot(
+            self.image, self.flavor('one', ephemeral_gb=1, swap=16),
             host='node1')
-        disk = self.instance_file(server, 'disk')
-        with open(disk, 'r+b') as f:
+        self.disk = self.instance_file(self.server, 'disk')
+        with open(self.disk, 'r+b') as f:
             f.write(b'GUEST')
-        self.useFixture(cloud.fixtures.MockPatch(
-            'nova.virt.libvirt.driver.LibvirtDriver._is_path_shared_with',
-            autospec=True, return_value=True))
+        # Both hosts are this one; no two answers are the same here.
+        self.useFixture(fixtures.MockPatch(
+            'nova.virt.libvirt.driver.LibvirtDriver.get_host_ip_addr',
+            autospec=True,
+            side_effect=(f'192.0.2.{n}' for n in range(1, 200))))
+
+    def _resize(self):
         larger = self.flavor('two', root_gb=2, ephemeral_gb=2, swap=32)
-        self.api.post_server_action(server['id'],
+        self.api.post_server_action(self.server['id'],
                                     {'resize': {'flavorRef': larger}})
-        server = self.wait_for(server, 'VERIFY_RESIZE')
+
+    def _instance(self):
+        return objects.Instance.get_by_uuid(
+            context.get_admin_context(read_deleted='yes'), self.server['id'])
+
+    def _assert_untouched(self):
+        self.assertEqual(b'GUEST' + self.guest_bytes[5:],
+                         cloud.read(self.disk, len(self.guest_bytes)))
+
+    def test_resize_to_another_host_keeps_the_disk_raw_and_its_data(self):
+        """Stock Nova makes qcow2 of it (Launchpad bug 2038898)."""
+        with mock.patch('nova.virt.libvirt.volume.remotefs.RemoteFilesystem.'
+                        'create_file', autospec=True,
+                        side_effect=lambda *args: open(
+                            args[-1], 'w').close()):
+            self._resize()
+            server = self.wait_for(self.server, 'VERIFY_RESIZE')
         self.assertEqual('node2', server['OS-EXT-SRV-ATTR:host'])
-        self.assertEqual(b'GUEST' + guest_bytes[5:],
-                         cloud.read(disk, len(guest_bytes)))
-        self.assertEqual(2 * 2 ** 30, os.stat(disk).st_size)
+        self._assert_untouched()
+        self.assertEqual(2 * 2 ** 30, os.stat(self.disk).st_size)
         self.api.post_server_action(server['id'], {'confirmResize': None})
         self.wait_for(server, 'ACTIVE')
         self.assertEqual([], self.gpfs.check())
+
+    def test_a_refused_ssh_stops_the_move_and_not_the_disk(self):
+        with mock.patch('nova.virt.libvirt.volume.remotefs.RemoteFilesystem.'
+                        'create_file', autospec=True,
+                        side_effect=OSError('connection refused')):
+            self._resize()
+            for _ in range(300):
+                found = self.api.get_server(self.server['id'])
+                if found['OS-EXT-STS:task_state'] is None:
+                    break
+                time.sleep(0.1)
+        self.assertEqual('ACTIVE', found['status'])
+        self.assertEqual('node1', found['OS-EXT-SRV-ATTR:host'])
+        self._assert_untouched()
+
+    def test_a_clean_up_after_a_failed_move_stays_on_this_host(self):
+        driver = self.computes['node1'].driver
+        top = self.instance_file(self.server)
+        os.rename(top, top + '_resize')
+        os.mkdir(top)
+        with mock.patch.object(driver._remotefs, 'remove_dir',
+                               autospec=True) as remove:
+            driver._cleanup_remote_migration('node2', top, top + '_resize')
+        remove.assert_not_called()
+        self._assert_untouched()
+
+    def test_the_roll_back_of_a_live_migration_keeps_the_disks(self):
+        data = objects.LibvirtLiveMigrateData(
+            is_shared_instance_path=False, is_shared_block_storage=False,
+            instance_relative_path=self.server['id'],
+            serial_listen_ports=[])
+        driver = self.computes['node2'].driver
+        driver.rollback_live_migration_at_destination(
+            context.get_admin_context(), self._instance(), [],
+            {'block_device_mapping': []}, destroy_disks=True,
+            migrate_data=data)
+        self._assert_untouched()
+
+    def test_no_check_answers_for_a_file_system_that_is_not_there(self):
+        driver = self.computes['node2'].driver
+        self.gpfs.unmount('fs0')
+        os.makedirs(self.instances_path)
+        admin, instance = context.get_admin_context(), self._instance()
+        for check in (
+                lambda: driver.check_can_live_migrate_destination(
+                    admin, instance, {}, {}),
+                lambda: driver.check_can_live_migrate_source(
+                    admin, instance, None),
+                lambda: driver.check_instance_shared_storage_local(
+                    admin, instance),
+                lambda: driver.check_instance_shared_storage_remote(
+                    admin, {'filename': self.disk})):
+            self.assertRaises(boundary.StorageFailed, check)
+        self.assertEqual([], os.listdir(self.instances_path))
+
+    def test_files_that_cannot_be_deleted_now_are_deleted_later(self):
+        driver = self.computes['node1'].driver
+        self.gpfs.unmount('fs0')
+        self.assertFalse(driver.delete_instance_files(self._instance()))
+        self.gpfs.mount('fs0')
+        self._assert_untouched()
+        self.assertTrue(driver.delete_instance_files(self._instance()))
+        self.assertFalse(os.path.exists(self.disk))
+
+    def test_a_rebuild_never_boots_the_old_disk(self):
+        data, _guest_bytes = cloud.qcow2_image(self.directory, seed=b'other')
+        other = self.glance.add('other', data, 'qcow2')
+        stock = libvirt_driver.driver.LibvirtDriver
+        real = stock.delete_instance_files
+
+        def while_unmounted(driver, instance):
+            self.gpfs.unmount('fs0')
+            try:
+                return real(driver, instance)
+            finally:
+                self.gpfs.mount('fs0')
+
+        with mock.patch.object(stock, 'delete_instance_files',
+                               while_unmounted):
+            self.api.post_server_action(self.server['id'],
+                                        {'rebuild': {'imageRef': other}})
+            self.wait_for(self.server, 'ERROR')
+        self._assert_untouched()
+
+
+class FaultTest(SafetyTestCase):
+
+    def test_users_read_no_paths_and_operators_do(self):
+        self.boot(self.image, self.tiny)
+        self.gpfs.faults.add('mmclone copy', action='fail', code=5,
+                             text='mmclone: Input/output error', nth=0)
+        # A host that is named is not tried again, and its error is shown.
+        server = self.boot(self.image, self.tiny, expected_state='ERROR',
+                           availability_zone='nova:node1')
+        fault = self.api.get_server(server['id'])['fault']['message']
+        self.assertIn('GPFS command failed', fault)
+        self.assertNotIn(self.directory, fault)
+        self.assertIn('mmfs.log', self.stdlog.logger.output)

@@ -17,6 +17,7 @@ import os
 from nova_gpfs.compute import host
 from nova_gpfs.compute import startup
 from nova_gpfs import errors
+from nova_gpfs import probe
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs.sim import spec as sim_spec
 
@@ -81,6 +82,8 @@ class StartupTest(StartupTestCase):
     def test_options_that_cannot_work_are_named(self):
         for group, option, value in (
                 (None, 'preallocate_images', 'space'),
+                (None, 'instances_path', 'relative/instances'),
+                (None, 'instances_path', '/gpfs//instances'),
                 ('libvirt', 'virt_type', 'lxc'),
                 ('libvirt', 'virt_type', 'parallels'),
                 ('libvirt', 'disk_cachemodes', ['file=writeback']),
@@ -108,10 +111,62 @@ class StartupTest(StartupTestCase):
         self.prepare()
         self.assert_storage_is_consistent()
 
+    def test_what_a_crash_has_left_is_swept(self):
+        self.prepare()
+        incoming = os.path.join(self.instances_path, '_gpfs', 'incoming')
+        os.mkdir(os.path.join(incoming, 'old'))
+        os.utime(os.path.join(incoming, 'old'), (1, 1))
+        self.prepare()
+        self.assertEqual([], os.listdir(incoming))
+
+    def test_a_clone_that_is_not_one_is_refused(self):
+        path = os.path.join(self.instances_path, 'parent')
+        with open(path, 'wb') as f:
+            f.write(probe._CONTENT)
+        os.link(path, path + '.clone')
+        self.assertRaises(errors.ClonesNotSupported,
+                          probe._require_independent_copy, path,
+                          path + '.clone')
+
+    def test_a_full_file_system_is_no_reason_not_to_start(self):
+        self.prepare()
+        for text in ('No space left on device', 'Disk quota exceeded'):
+            self.gpfs.faults.add('mmclone snap', action='fail', code=1,
+                                 text=f'mmclone: {text}')
+            self.prepare()
+            self.assertIn('Clones were not tried', self.stdlog.logger.output)
+            self.gpfs.faults.clear()
+
+    def test_what_is_only_logged_is_no_reason_not_to_start(self):
+        self.gpfs.faults.add('mmlspool', action='garbage')
+        self.prepare()
+        self.assertIn('could not be found out', self.stdlog.logger.output)
+
     def test_nova_compute_ends_when_it_is_refused(self):
         self.gpfs.set_node_state('node1', 'down')
         self.computes = {}
         self.assertRaises(errors.NotReady, self.start_host, 'node1')
+
+
+class OldReleaseTest(StartupTestCase):
+
+    def make_cluster(self):
+        spec = sim_spec.Spec()
+        spec.file_systems[0].version = '11.05 (3.3.0.2)'
+        return sim_cluster.create(os.path.join(self.directory, 'gpfs'), spec)
+
+    def test_a_file_system_of_an_old_format_is_refused(self):
+        self.assert_refused(errors.ClonesNotSupported, 'fs0', '11.05')
+
+
+class OldClusterTest(StartupTestCase):
+
+    def make_cluster(self):
+        spec = sim_spec.Spec(min_release_level='1100')
+        return sim_cluster.create(os.path.join(self.directory, 'gpfs'), spec)
+
+    def test_a_cluster_of_an_old_release_is_refused(self):
+        self.assert_refused(errors.ClonesNotSupported, '1100')
 
 
 class CacheInAnotherFilesetTest(StartupTestCase):

@@ -135,7 +135,7 @@ class ImageTest(test.NoDBTestCase):
             raise LookupError
 
         self.assertRaises(LookupError, disk.cache, fail, 'swap_16')
-        self.assertEqual(['disk.info'], os.listdir(self.directory))
+        self.assertEqual([], os.listdir(self.directory))
 
 
 class BackendTest(test.NoDBTestCase):
