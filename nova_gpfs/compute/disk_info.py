@@ -24,6 +24,8 @@ import os
 from nova import utils
 from oslo_serialization import jsonutils
 
+from nova_gpfs import plan
+
 
 def record(info_path, disk_path, disk_format, lock_path):
     """Say in ``info_path`` that ``disk_path`` has this format."""
@@ -52,7 +54,9 @@ def _write(info_path, formats):
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     with os.fdopen(handle, 'w') as info:
         info.write('%s\n' % jsonutils.dumps(formats))
-        # An empty record after a crash would make every disk raw.
-        info.flush()
-        os.fsync(info.fileno())
+        # A record that a crash has emptied makes every disk raw, which is
+        # wrong only where one is not.
+        if set(formats.values()) != {plan.RAW}:
+            info.flush()
+            os.fsync(info.fileno())
     os.rename(temporary, info_path)
