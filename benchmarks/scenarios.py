@@ -30,12 +30,11 @@ import time
 from unittest import mock
 import uuid
 
-from oslo_concurrency import processutils
-
 from benchmarks import backends
 from benchmarks import counting
 from benchmarks import ground
 from benchmarks import image
+from nova_gpfs import run
 from nova_gpfs.sim import cluster
 
 
@@ -212,20 +211,17 @@ def overhead(stand, image_id, download):
     """Seconds that a disk takes beyond the bare mmclone copy.
 
     Keys are (backend, what it is compared with). ``outside the command`` is
-    the part of the same disk's time that is not spent in
-    processutils.execute.
+    the part of the same disk's time that is not spent in running programs.
     """
     samples = {}
     gpfs = [one for one in stand.backends if one.is_gpfs]
     for backend in dataclasses.replace(stand, backends=gpfs).rounds(
             'overhead', 2 * stand.repeat):
-        plain = _bare(stand, backend, image_id, _run)
+        bare = _bare(stand, backend, image_id)
         with _instance(stand, backend) as instance, _spent() as spent:
             _path, seconds = backend.make_disk(
                 instance, image_id, download, stand.disk_size)
-        same = _bare(stand, backend, image_id, _execute)
-        differences = {'over processutils': seconds - same,
-                       'over subprocess': seconds - plain}
+        differences = {'over the command': seconds - bare}
         if spent:
             differences['outside the command'] = seconds - sum(spent)
         for what, value in differences.items():
@@ -233,34 +229,22 @@ def overhead(stand, image_id, download):
     return samples
 
 
-def _bare(stand, backend, image_id, run):
+def _bare(stand, backend, image_id):
     backend.enter()
     with _instance(stand, backend) as instance:
         argv = (os.path.join(stand.cluster.bin_dir('node1'), 'mmclone'),
                 'copy', backend.master(image_id),
                 os.path.join(backend.instances_path, instance.uuid, 'disk'))
         begun = time.perf_counter()
-        run(argv)
+        subprocess.run(argv, check=True, capture_output=True, cwd='/', env={
+            'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C'})
         return time.perf_counter() - begun
-
-
-def _execute(argv):
-    processutils.execute(*argv, env_variables=_environment(), cwd='/')
-
-
-def _run(argv):
-    subprocess.run(argv, check=True, capture_output=True,
-                   env=_environment(), cwd='/')
-
-
-def _environment():
-    return {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C'}
 
 
 @contextlib.contextmanager
 def _spent():
-    """Give a list of the seconds spent in processutils.execute."""
-    execute, spent = processutils.execute, []
+    """Give a list of the seconds spent in nova_gpfs.run.execute."""
+    execute, spent = run.execute, []
 
     def timed(*args, **kwargs):
         begun = time.perf_counter()
@@ -269,5 +253,5 @@ def _spent():
         finally:
             spent.append(time.perf_counter() - begun)
 
-    with mock.patch.object(processutils, 'execute', timed):
+    with mock.patch.object(run, 'execute', timed):
         yield spent

@@ -23,15 +23,19 @@ from __future__ import annotations
 import dataclasses
 import os
 import pwd
+import shlex
 import signal
 import subprocess
+import time
 from typing import Any
 
-from oslo_concurrency import processutils
+from oslo_log import log as logging
 
 from nova_gpfs import errors
 from nova_gpfs.mm import base
 from nova_gpfs import model
+
+LOG = logging.getLogger(__name__)
 
 _SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -63,14 +67,9 @@ class Local:
 
 def execute(argv: tuple[str, ...], seconds: float) -> model.Result:
     """Run a program by its absolute path; raises as ``Local`` does."""
-    started: list[subprocess.Popen[bytes]] = []
+    begun = time.monotonic()
     try:
-        # The type of timeout is narrower than what subprocess takes.
-        limit: Any = seconds
-        stdout, stderr = processutils.execute(
-            *argv, env_variables=_environment(), cwd='/', timeout=limit,
-            check_exit_code=False, preexec_fn=_detach,
-            on_execute=started.append)
+        process = _start(argv)
     except (FileNotFoundError, NotADirectoryError):
         raise errors.ProgramMissing(argv[0]) from None
     except PermissionError:
@@ -78,20 +77,33 @@ def execute(argv: tuple[str, ...], seconds: float) -> model.Result:
     except OSError as error:
         raise errors.CommandFailed(argv, error.errno or -1, '',
                                    str(error)) from error
+    try:
+        stdout, stderr = process.communicate(timeout=seconds)
     except Exception as error:
         if not _is_expiry(error):
             raise
         raise errors.TimedOut(argv, seconds) from None
     finally:
-        for process in started:
-            _end(process)
-    return model.Result(started[0].returncode, stdout, stderr)
+        _end(process)
+    LOG.debug('Exit code %(rc)d in %(ms).1f ms: %(command)s',
+              {'rc': process.returncode,
+               'ms': (time.monotonic() - begun) * 1000,
+               'command': shlex.join(argv)})
+    return model.Result(process.returncode, os.fsdecode(stdout),
+                        os.fsdecode(stderr))
 
 
-def _detach() -> None:
-    """Begin a session of one's own; a privileged daemon has no umask."""
-    os.setsid()
-    os.umask(0o022)
+def _start(argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own.
+
+    Not by processutils.execute: that always passes a preexec_fn, for which
+    Python has to fork all of nova-compute where it could use vfork(2).
+    """
+    # A privileged daemon has no umask.
+    return subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, cwd='/', env=_environment(),
+        start_new_session=True, umask=0o022)
 
 
 def _environment() -> dict[str, str]:

@@ -62,7 +62,8 @@ MAY_IMPORT = {
 
 #: Who may import a library that the others have to stay away from.
 ONLY = {
-    'oslo_concurrency.processutils': {'run'},
+    'oslo_concurrency.processutils': set(),
+    'subprocess': {'run', 'sim'},
     'oslo_privsep': {'privsep'},
     'nova': {'compute', 'glance', 'scheduler', 'cmd'},
     'glance_store': {'compute', 'glance', 'scheduler', 'cmd'},
@@ -189,6 +190,7 @@ class LayersTest(base.BaseTestCase):
                 ('nova_gpfs.sim.cluster', 'from nova_gpfs import errors'),
                 ('nova_gpfs.sim.cluster', 'import oslo_config'),
                 ('nova_gpfs.mmdriver', 'from nova import conf'),
+                ('nova_gpfs.mmdriver', 'import subprocess'),
                 ('nova_gpfs.mmdriver',
                  'from oslo_concurrency import processutils'),
                 ('nova_gpfs.run', 'import oslo_privsep.priv_context')):
