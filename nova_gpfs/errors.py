@@ -182,8 +182,65 @@ class NoSuchFileset(GpfsError):
     next_step = 'See "mmlsfileset DEVICE".'
 
 
-class NoSuchPool(GpfsError):
-    """The file system has no storage pool of that name."""
+class PolicyRefused(GpfsError):
+    """Base: what a policy, a flavor or an image asks for cannot be.
+
+    It is so on every host, and the text may be shown to a user.
+    """
+
+    summary = 'The placement of the disk is refused'
+    next_step = ('Correct nova.conf, the flavor or the image; "nova-gpfs '
+                 'policy explain" shows where each value comes from.')
+
+
+class NoSuchPolicy(PolicyRefused):
+    """nova.conf has no policy of that name."""
+
+    summary = 'No such placement policy'
+    next_step = ('Add [gpfs_policy:NAME] to nova.conf of every compute host, '
+                 'or correct the name; see "nova-gpfs policy list".')
+
+
+class PolicyNotAllowed(PolicyRefused):
+    """A flavor or an image may not set this."""
+
+    summary = 'Not allowed to choose the placement of disks'
+    next_step = ('Take it away, or allow it with [gpfs] flavor_may_set or '
+                 'image_may_set.')
+
+
+class InvalidPolicy(PolicyRefused):
+    """A value that no placement can have, or an unknown name."""
+
+    summary = 'Not a valid placement'
+
+
+class TooManyReplicas(PolicyRefused):
+    """More replicas than the maximum or than there are failure groups."""
+
+    summary = 'Too many replicas'
+    next_step = ('Ask for fewer; see "mmlsfs DEVICE -M -R" for the maxima '
+                 'and "mmlsdisk DEVICE" for the failure groups.')
+
+
+class NoWriteAffinity(PolicyRefused):
+    """Write affinity (FPO) does not exist here."""
+
+    summary = 'Write affinity is not supported here'
+    next_step = ('Take write_affinity_depth, block_group_factor and '
+                 'write_affinity_failure_group out of the policy.')
+
+
+class NoFailureGroup(GpfsError):
+    """The failure group of this host is asked for and not known."""
+
+    summary = 'The failure group of this host is not known'
+    next_step = ('Set [gpfs] failure_group on this host, or do not use '
+                 '"local" in policies of instances that may run here.')
+
+
+class NoSuchPool(PolicyRefused):
+    """The file system has no storage pool of that name, or not for data."""
 
     summary = 'No such storage pool'
     next_step = 'See "mmlspool DEVICE" and correct the name.'

@@ -90,7 +90,10 @@ class FileAttributes:
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """A storage pool; sizes in bytes."""
+    """A storage pool; sizes in bytes.
+
+    ``write_affinity`` (FPO) is None where nothing tells.
+    """
 
     name: str
     id: int
@@ -99,6 +102,7 @@ class Pool:
     holds_metadata: bool
     total_data: int
     free_data: int
+    write_affinity: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +133,10 @@ class Disk:
 
 @dataclasses.dataclass(frozen=True)
 class FileSystem:
-    """What ``mmlsfs -Y`` says; ``version`` like (22, 0) for '22.00 (...)'."""
+    """What ``mmlsfs -Y`` says; ``version`` like (22, 0) for '22.00 (...)'.
+
+    ``release`` is that of the GPFS software like (5, 0, 4, 0), () if unknown.
+    """
 
     name: str
     mount_point: str
@@ -143,6 +150,7 @@ class FileSystem:
     quotas_enforced: str = ''
     filesetdf: bool = False
     strict_replication: str = ''
+    release: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

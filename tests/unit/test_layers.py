@@ -45,7 +45,7 @@ MAY_IMPORT = {
     'privsep': VALUES | {'mm', 'run', 'conf'},
     'driver': VALUES,
     'plan': VALUES,
-    'policy': VALUES,
+    'policy': VALUES | {'mm'},
     'location': VALUES | {'driver'},
     'mmdriver': VALUES | {'driver', 'mm', 'run', 'privsep', 'conf'},
     'guard': GPFS,
