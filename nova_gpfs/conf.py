@@ -21,6 +21,8 @@ from __future__ import annotations
 from oslo_config import cfg
 from oslo_config import types
 
+from nova_gpfs import conf_policies
+
 GROUP = cfg.OptGroup(
     'gpfs', title='GPFS image backend',
     help="""
@@ -141,9 +143,10 @@ nova-compute as a value of ``[libvirt] images_type``.
 def register(conf: cfg.ConfigOpts) -> None:
     """Make the options known to ``conf``; doing it again is harmless."""
     conf.register_group(GROUP)
-    conf.register_opts(OPTIONS, group=GROUP)
+    conf.register_opts([*OPTIONS, *conf_policies.OPTIONS], group=GROUP)
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """Return the options for oslo-config-generator and the validator."""
-    return [(GROUP, [_SOURCE, *OPTIONS])]
+    return [(GROUP, [_SOURCE, *OPTIONS, *conf_policies.OPTIONS]),
+            *conf_policies.list_opts()]

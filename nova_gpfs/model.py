@@ -119,7 +119,10 @@ class Fileset:
 
 @dataclasses.dataclass(frozen=True)
 class Disk:
-    """A network shared disk of a file system; size in bytes."""
+    """A network shared disk of a file system; size in bytes.
+
+    ``servers`` are the nodes that serve it; empty where none is named.
+    """
 
     name: str
     failure_group: str
@@ -129,6 +132,7 @@ class Disk:
     status: str
     availability: str
     size: int | None = None
+    servers: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

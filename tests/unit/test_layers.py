@@ -29,14 +29,15 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'conf', 'guard', 'masters', 'mm', 'mmdriver', 'policy', 'privsep',
+    'conf', 'conf_policies', 'guard', 'masters', 'mm', 'mmdriver', 'policy', 'privsep',
     'probe', 'run', 'storage'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
 MAY_IMPORT = {
     '': frozenset(),
-    'conf': frozenset(),
+    'conf': frozenset({'conf_policies'}),
+    'conf_policies': VALUES | {'policy'},
     'errors': frozenset(),
     'layout': frozenset(),
     'model': frozenset(),

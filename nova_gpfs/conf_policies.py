@@ -1,0 +1,237 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Options of placement policies: ``[gpfs_policy:NAME]`` and who has which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import glob
+import os
+from typing import Any
+
+from oslo_config import cfg
+
+from nova_gpfs import errors
+from nova_gpfs import policy
+
+_PREFIX = 'gpfs_policy:'
+_ROLE_NAMES = {'root': 'root disks', 'ephemeral': 'ephemeral disks',
+               'swap': 'swap disks', 'config': 'config drives'}
+
+_HELP = """
+A placement policy: in which storage pool the blocks of disks live, how many
+copies there are of them, and where new ones are put.
+
+There is one such group for each policy; what follows the colon is its name.
+A field that is not set is left to GPFS. Each field can be set for disks of
+one role as well (``root_``, ``ephemeral_``, ``swap_``, ``config_`` before its
+name), which then counts more than the field for all disks.
+
+``nova-gpfs policy list`` shows the policies of a host, ``nova-gpfs policy
+explain`` what comes of a flavor and an image. nova-compute does not start with
+a policy that the cluster cannot grant.
+"""
+
+_FIELDS: dict[str, tuple[type[cfg.Opt], dict[str, Any], str]] = {
+    'pool': (cfg.StrOpt, {}, """
+Storage pool that the data of disks are in.
+
+Possible values:
+
+* A name from ``mmlspool`` of a pool that holds data.
+"""),
+    'data_replicas': (cfg.IntOpt, {'min': 1, 'max': 3}, """
+Number of copies of each block of data, in as many failure groups.
+
+Possible values:
+
+* 1 to 3, not more than the maximum of the file system (``mmlsfs -R``) and
+  the failure groups of the pool.
+"""),
+    'metadata_replicas': (cfg.IntOpt, {'min': 1, 'max': 3}, """
+Number of copies of the metadata of each disk.
+
+Possible values:
+
+* 1 to 3, not more than the maximum of the file system (``mmlsfs -M``) and
+  the failure groups that hold metadata.
+"""),
+    'write_affinity_depth': (cfg.IntOpt, {'min': 0, 'max': 2}, """
+How the copies of a block that is written are spread (FPO).
+
+Only for pools with ``allowWriteAffinity=yes``, and not from release 6.0.0 of
+Storage Scale on. 1 puts the first copy on disks of the node that writes.
+"""),
+    'block_group_factor': (cfg.IntOpt, {'min': 1, 'max': 2 ** 20}, """
+How many blocks are laid out together, as if they were one (FPO).
+
+Related options:
+
+* ``write_affinity_depth`` has the same requirements.
+"""),
+    'write_affinity_failure_group': (cfg.StrOpt, {}, """
+Failure groups that new blocks are put into (FPO).
+
+Possible values:
+
+* ``local``: the failure group of the compute host that runs the instance. It
+  follows the instance when that moves.
+* A value of ``mmchattr --write-affinity-failure-group``: failure groups for
+  each copy, with ``;`` between copies.
+
+Related options:
+
+* ``write_affinity_depth`` has the same requirements.
+* ``[gpfs] failure_group``
+"""),
+}
+
+
+def _policy_options() -> list[cfg.Opt]:
+    options = [kind(name, help=text, **limits)
+               for name, (kind, limits, text) in _FIELDS.items()]
+    for role in policy.ROLES:
+        options += [
+            kind(f'{role}_{name}', help=f'``{name}`` for '
+                 f'{_ROLE_NAMES[role]}; counts more than ``{name}``.',
+                 **limits)
+            for name, (kind, limits, _text) in _FIELDS.items()]
+    return options
+
+
+POLICY_OPTIONS = _policy_options()
+
+OPTIONS: list[cfg.Opt] = [
+    *(cfg.StrOpt(
+        f'{role}_policy',
+        help=f"""
+Placement policy of {_ROLE_NAMES[role]} when flavor and image name none.
+
+Possible values:
+
+* The name of a group ``[gpfs_policy:NAME]``.
+* Not set: GPFS decides, by its own placement rules.
+""") for role in policy.ROLES),
+    cfg.ListOpt(
+        'flavor_may_set',
+        default=[policy.POLICY, *policy.FIELDS],
+        help="""
+What extra specs of flavors may say about the placement of disks.
+
+An instance whose flavor says anything else that begins with ``gpfs:`` is
+refused.
+
+Possible values:
+
+* A comma-separated list of fields of a policy, and ``policy`` for its name.
+  ``pool`` stands for ``gpfs:pool`` and for ``gpfs:root_pool`` and so on.
+* ``field=value`` allows just that value, like ``policy=gold``.
+
+Related options:
+
+* ``[gpfs] image_may_set``
+"""),
+    cfg.ListOpt(
+        'image_may_set',
+        default=[],
+        help="""
+What properties of images may say about the placement of disks.
+
+Whoever uploads an image sets its properties, so that by default they may say
+nothing. An instance whose image says anything else that begins with
+``gpfs_`` is refused.
+
+Possible values:
+
+* As for ``[gpfs] flavor_may_set``.
+"""),
+]
+
+
+def names(conf: cfg.ConfigOpts) -> list[str]:
+    """Return the names of all policies in the files of ``conf``."""
+    return [section[len(_PREFIX):] for section in conf.list_all_sections()
+            if section.startswith(_PREFIX) and section != _PREFIX]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Make the policies known to ``conf``; doing it again is harmless."""
+    for name in names(conf):
+        conf.register_opts(POLICY_OPTIONS, group=_PREFIX + name)
+
+
+def rules(conf: cfg.ConfigOpts) -> policy.Rules:
+    """Return what the files of ``conf`` say.
+
+    :raises errors.Misconfigured: an option is unknown or its value is wrong
+    """
+    register(conf)
+    try:
+        return policy.Rules(
+            policies={name: _set_options(conf[_PREFIX + name])
+                      for name in names(conf)},
+            defaults={role: conf.gpfs[f'{role}_policy']
+                      for role in policy.ROLES
+                      if conf.gpfs[f'{role}_policy']},
+            flavor_may_set=frozenset(conf.gpfs.flavor_may_set),
+            image_may_set=frozenset(conf.gpfs.image_may_set))
+    except cfg.Error as error:
+        raise errors.Misconfigured(str(error)) from error
+
+
+def _set_options(group: cfg.ConfigOpts.GroupAttr) -> dict[str, policy.Value]:
+    return {name: value for name, value in dict(group).items()
+            if value is not None}
+
+
+def unknown_options(conf: cfg.ConfigOpts) -> Iterator[str]:
+    """Yield options of policies that do not exist, as ``[group] name``.
+
+    oslo.config passes over what it does not know, and a policy with a word
+    misspelt would be granted without it.
+    """
+    known = {option.dest for option in POLICY_OPTIONS}
+    for path in _files(conf):
+        sections: dict[str, Any] = {}
+        cfg.ConfigParser(path, sections).parse()
+        for section, options in sections.items():
+            if section.startswith(_PREFIX):
+                yield from (f'[{section}] {name} ({path})'
+                            for name in options if name not in known)
+
+
+def _files(conf: cfg.ConfigOpts) -> Iterator[str]:
+    yield from conf.config_file or ()
+    for directory in conf.config_dir or ():
+        yield from sorted(glob.glob(os.path.join(directory, '*.conf')))
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    """Return an example of a policy, and those of this host's nova.conf.
+
+    oslo-config-validator knows no groups whose names are the operator's; by
+    the second part it knows those of the host that it runs on.
+    """
+    found = ['gold', *(name for name in _names_here() if name != 'gold')]
+    return [(cfg.OptGroup(_PREFIX + name, help=_HELP), POLICY_OPTIONS)
+            for name in found]
+
+
+def _names_here() -> list[str]:
+    here = cfg.ConfigOpts()
+    try:
+        here(args=[], project='nova', prog='nova-compute')
+        return names(here)
+    except cfg.Error:
+        return []

@@ -1,0 +1,99 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What a cluster offers for placing disks, as one of its nodes sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import time
+
+from nova_gpfs import driver as gpfs_driver
+from nova_gpfs import errors
+from nova_gpfs import model
+
+
+@dataclasses.dataclass(frozen=True)
+class Offer:
+    """Pools, disks and limits of a file system; ``node_names`` are ours."""
+
+    file_system: model.FileSystem
+    pools: tuple[model.Pool, ...]
+    disks: tuple[model.Disk, ...]
+    node_names: frozenset[str] = frozenset()
+
+    def failure_groups(self, pool: str) -> frozenset[str]:
+        """Return the failure groups that hold data of a pool."""
+        return frozenset(disk.failure_group for disk in self.disks
+                         if disk.pool == pool and disk.holds_data)
+
+    def own_failure_group(self) -> str | None:
+        """Return the failure group of the disks that this node serves.
+
+        None when it serves none, or disks of several failure groups.
+        """
+        groups = {disk.failure_group for disk in self.disks
+                  if disk.holds_data
+                  and not self.node_names.isdisjoint(disk.servers)}
+        return groups.pop() if len(groups) == 1 else None
+
+
+class Facts:
+    """Asks the cluster for its offer, at most every ``max_age`` seconds."""
+
+    def __init__(self, driver: gpfs_driver.GpfsDriver,
+                 file_system: Callable[[], str], max_age: float = 300.0,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        """``file_system`` returns the name of the one that is meant."""
+        self._driver = driver
+        self._file_system = file_system
+        self._max_age = max_age
+        self._clock = clock
+        self._known: Offer | None = None
+        self._asked = 0.0
+
+    def current(self) -> Offer:
+        """Return the offer, not older than ``max_age``.
+
+        :raises errors.GpfsError: GPFS cannot be asked
+        """
+        if self._known is None or self._clock() - self._asked > self._max_age:
+            return self.refreshed()
+        return self._known
+
+    def refreshed(self) -> Offer:
+        """Ask now and return the offer; raises as ``current`` does."""
+        asked = self._clock()
+        name = self._file_system()
+        self._known = Offer(self._driver.file_system(name),
+                            self._driver.pools(name),
+                            self._driver.disks(name), self._node_names())
+        self._asked = asked
+        return self._known
+
+    def last_known(self) -> Offer | None:
+        """Return the offer, a former one if GPFS cannot be asked now."""
+        try:
+            return self.current()
+        except errors.GpfsError:
+            return self._known
+
+    def _node_names(self) -> frozenset[str]:
+        cluster = self._driver.cluster()
+        mine = cluster.node_name
+        return frozenset((mine, *(
+            name for node in cluster.nodes
+            for name in (node.daemon_name, node.admin_name)
+            if mine in (node.daemon_name, node.admin_name,
+                        node.daemon_name.partition('.')[0]))))
