@@ -29,8 +29,8 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'conf', 'conf_policies', 'guard', 'masters', 'mm', 'mmdriver', 'policy', 'privsep',
-    'probe', 'run', 'storage'}
+    'conf', 'conf_policies', 'guard', 'masters', 'mm', 'mmdriver', 'offer',
+    'placements', 'policy', 'privsep', 'probe', 'run', 'storage'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
@@ -47,6 +47,8 @@ MAY_IMPORT = {
     'driver': VALUES,
     'plan': VALUES,
     'policy': VALUES | {'mm'},
+    'offer': VALUES | {'driver'},
+    'placements': VALUES | {'policy'},
     'location': VALUES | {'driver'},
     'mmdriver': VALUES | {'driver', 'mm', 'run', 'privsep', 'conf'},
     'guard': GPFS,
