@@ -123,6 +123,21 @@ Possible values:
 * The name of a group ``[gpfs_policy:NAME]``.
 * Not set: GPFS decides, by its own placement rules.
 """) for role in policy.ROLES),
+    cfg.StrOpt(
+        'failure_group',
+        help="""
+Failure group of this compute host, which ``local`` in a policy stands for.
+
+Possible values:
+
+* A failure group from ``mmlsdisk``.
+* Not set: that of the disks which this node serves, according to ``mmlsdisk``
+  and ``mmlsnsd``, if they are all of one.
+
+Related options:
+
+* ``[gpfs_policy:NAME] write_affinity_failure_group``
+"""),
     cfg.ListOpt(
         'flavor_may_set',
         default=[policy.POLICY, *policy.FIELDS],

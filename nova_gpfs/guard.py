@@ -47,6 +47,7 @@ class MountGuard:
         self._driver = driver
         self._layout = layout
         self._verified: tuple[int, int] | None = None
+        self._where: location.Location | None = None
 
     def establish(self) -> location.Location:
         """Find out the file system, mark it if nobody has, remember it.
@@ -75,6 +76,12 @@ class MountGuard:
             self._verify(location.locate(self._driver,
                                          self._layout.instances_path))
 
+    def where(self) -> location.Location:
+        """Return where instances_path lies; raises as ``check`` does."""
+        self.check()
+        assert self._where is not None
+        return self._where
+
     def _marker(self) -> tuple[int, int]:
         try:
             status = os.stat(self._layout.identity)
@@ -89,7 +96,7 @@ class MountGuard:
             raise errors.WrongFileSystem(
                 f'{self._layout.identity} names {_sentence(marked)}, found '
                 f'{_sentence(here)}')
-        self._verified = seen
+        self._verified, self._where = seen, here
 
     def _read_marker(self) -> location.Location:
         try:

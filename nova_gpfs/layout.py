@@ -32,7 +32,7 @@ import re
 _PLAIN_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}')
 
 
-def master_key(*parts: str | None) -> str:
+def master_key(*parts: str | int | None) -> str:
     """Return the name of a master that these parts describe.
 
     Parts are joined with ``_`` and empty ones are left out. What is not a
@@ -42,7 +42,7 @@ def master_key(*parts: str | None) -> str:
 
     :raises ValueError: nothing usable is left
     """
-    joined = '_'.join(part for part in parts if part)
+    joined = '_'.join(str(part) for part in parts if part)
     if _PLAIN_NAME.fullmatch(joined):
         return joined
     key = re.sub(r'[^A-Za-z0-9._-]', '-', joined).lstrip('.-_')[:60]
@@ -50,6 +50,18 @@ def master_key(*parts: str | None) -> str:
         raise ValueError(f'no master can be called {joined!r}')
     digest = hashlib.sha256(joined.encode('utf-8', 'surrogatepass'))
     return f'{key}.{digest.hexdigest()[:32]}'
+
+
+def placed_key(key: str, pool: str | None, data_replicas: int | None,
+               metadata_replicas: int | None) -> str:
+    """Return the name of the master of an image that is placed so.
+
+    What is None is GPFS's own choice and in no name; without any placement
+    it is the key itself.
+    """
+    return master_key(key, pool and f'on-{pool}',
+                      data_replicas and f'r{data_replicas}',
+                      metadata_replicas and f'm{metadata_replicas}')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,15 +13,17 @@
 """Sealed master images: made once per cluster, visible only when ready.
 
 A master is a directory ``masters/<key>/`` that holds the sealed file
-(``image``) and what is known of it (``info.json``). It is made in a room of
-its own below ``incoming/`` and published by renaming the whole room. POSIX
-lets rename() replace a directory only while that is empty, so the first host
-to publish wins, nobody can overwrite a master that disks hang on, and this
-holds even where file locks do not reach across hosts. (A file cannot be
-published that way: rename() would replace it, and GPFS refuses hard links to
-clone parents.)
+(``image``) and what is known of it (``info.json``), made in a room of its own
+and published by renaming that (see ``incoming``). A file cannot be published
+that way: rename() would replace it, and GPFS refuses hard links to clone
+parents. The lock only saves work: one host fetches while the others wait.
 
-The lock only saves work: one host fetches while the others wait.
+Blocks that a disk reads through its master lie where the master's do, and
+have its replicas (IBM documentation, "File clones and disk space
+management"). So there is a master for each image and placement of its data.
+The first one is fetched, the others are copied from it inside GPFS, hole by
+hole; their attributes are set while they are empty, so that every block is
+allocated by them.
 """
 
 from __future__ import annotations
@@ -30,14 +32,11 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import dataclasses
-import errno
 import json
 import os
-import shutil
 import socket
 import time
 from typing import Any
-import uuid
 
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
@@ -45,7 +44,9 @@ from oslo_log import log as logging
 from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
+from nova_gpfs import incoming
 from nova_gpfs import layout as gpfs_layout
+from nova_gpfs import model
 from nova_gpfs import plan
 
 LOG = logging.getLogger(__name__)
@@ -54,15 +55,29 @@ IMAGE = 'image'
 INFO = 'info.json'
 
 #: Writes the image to the path it is given and returns what it made.
+ANYWHERE = model.Placement()
+
 Fill = Callable[[str], plan.MasterInfo]
+Copy = Callable[[str, str], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Master:
-    """A sealed image that disks are cloned from."""
+    """A sealed image that disks are cloned from.
+
+    ``base`` is the key of its image, which masters of other placements share.
+    ``placement`` is where its blocks were when it was sealed.
+    """
 
     path: str
     info: plan.MasterInfo
+    base: str = ''
+    placement: model.Placement = ANYWHERE
+
+    def covers(self, wanted: model.Placement) -> bool:
+        """Whether its blocks lie as is wanted."""
+        return all(getattr(wanted, name) in (None, value) for name, value
+                   in dataclasses.asdict(self.placement).items())
 
 
 class Masters:
@@ -70,23 +85,48 @@ class Masters:
 
     def __init__(self, driver: gpfs_driver.GpfsDriver,
                  layout: gpfs_layout.Layout,
-                 guard: mount_guard.MountGuard, leftover_age: float) -> None:
+                 guard: mount_guard.MountGuard, copy: Copy,
+                 leftover_age: float) -> None:
+        """``copy`` copies a file into another, holes kept."""
         self._driver = driver
         self._layout = layout
         self._guard = guard
-        self._leftover_age = leftover_age
+        self._copy = copy
+        self._incoming = incoming.Incoming(layout, leftover_age)
+        self.sweep = self._incoming.sweep
 
-    def find(self, key: str) -> Master | None:
-        """Return a master that is ready, None if there is none.
+    def find(self, key: str,
+             wanted: model.Placement = ANYWHERE) -> Master | None:
+        """Return a master of an image that is ready, None if there is none.
+
+        Where GPFS has put the image just as wanted by itself, it needs no
+        second master.
 
         :raises errors.CloneParentInvalid: it is there and cannot be read
         """
-        directory = self._layout.master(key)
+        master = self._read(_key(key, wanted))
+        if master is None and wanted != ANYWHERE:
+            plain = self._read(key)
+            return plain if plain and plain.covers(wanted) else None
+        return master
+
+    def of_image(self, key: str) -> Iterator[Master]:
+        """Yield all masters of an image, however they are placed."""
+        for name in sorted(os.listdir(self._layout.masters)):
+            if name.startswith(key[:_KEPT]):
+                with contextlib.suppress(errors.CloneParentInvalid):
+                    master = self._read(name)
+                    if master is not None and master.base == key:
+                        yield master
+
+    def _read(self, name: str) -> Master | None:
+        directory = self._layout.master(name)
         try:
             with open(os.path.join(directory, INFO), encoding='utf-8') as f:
                 fields = json.load(f)
             return Master(os.path.join(directory, IMAGE),
-                          _info(fields['info']))
+                          _info(fields['info']), fields.get('base', name),
+                          model.Placement(**fields.get('placement', {})))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -96,20 +136,23 @@ class Masters:
             raise errors.CloneParentInvalid(
                 f'{directory} cannot be read ({error})') from error
 
-    def ensure(self, key: str, fill: Fill) -> tuple[Master, bool]:
-        """Return the master of this key, made now if nobody has.
+    def ensure(self, key: str, fill: Fill,
+               wanted: model.Placement = ANYWHERE) -> tuple[Master, bool]:
+        """Return the master of an image, made now if nobody has.
 
         The flag tells whether this call made it. ``fill`` is called at most
-        once; what it raises is passed on, and nothing is left behind.
+        once, and only if the image has no master of any placement; what it
+        raises is passed on, and nothing is left behind. ``wanted`` is the
+        placement of a master: pool and replicas.
         """
-        master = self.find(key)
+        master = self.find(key, wanted)
         if master is not None:
             return master, False
         with self._only_one(key):
-            master = self.find(key)
+            master = self.find(key, wanted)
             if master is not None:
                 return master, False
-            return self._make(key, fill)
+            return self._make(key, fill, wanted)
 
     @contextlib.contextmanager
     def _only_one(self, key: str) -> Iterator[None]:
@@ -118,83 +161,73 @@ class Masters:
                             lock_path=self._layout.locks):
             yield
 
-    def _make(self, key: str, fill: Fill) -> tuple[Master, bool]:
+    def _make(self, key: str, fill: Fill,
+              wanted: model.Placement) -> tuple[Master, bool]:
         self._guard.check()
         self.sweep()
         started = time.monotonic()
-        with self._room(key) as room:
+        name = _key(key, wanted)
+        with self._incoming.room(name) as room:
             image = os.path.join(room, IMAGE)
-            info = fill(image)
+            info = self._filled(image, key, fill, wanted)
             self._guard.check()
-            _flush(image)
+            incoming.flush(image)
             self._driver.seal(image)
-            _write_info(room, key, info)
-            made = self._publish(room, key)
-        master = self.find(key)
+            _write_info(room, name, Master(image, info, key,
+                                           self._placement(image)))
+            made = self._incoming.publish(room, self._layout.master(name))
+        master = self._read(name)
         if master is None:
             raise errors.CloneParentInvalid(
-                f'{self._layout.master(key)} vanished when it was published')
+                f'{self._layout.master(name)} vanished when it was published')
         LOG.info('Master image %(key)s %(what)s: %(format)s, %(size)d bytes, '
                  '%(seconds).1f s',
-                 {'key': key, 'format': master.info.format,
+                 {'key': name, 'format': master.info.format,
                   'what': 'made and sealed' if made else 'came from another '
                   'host meanwhile', 'size': master.info.virtual_size,
                   'seconds': time.monotonic() - started})
         return master, made
 
-    @contextlib.contextmanager
-    def _room(self, key: str) -> Iterator[str]:
-        """Make a directory that nobody else uses; gone when left."""
-        name = f'{key}.{socket.gethostname()}.{uuid.uuid4().hex}'
-        room = os.path.join(self._layout.incoming, name)
-        os.mkdir(room, mount_guard.DIRECTORY_MODE)
-        try:
-            yield room
-        finally:
-            _remove_room(room)
+    def _filled(self, image: str, key: str, fill: Fill,
+                wanted: model.Placement) -> plan.MasterInfo:
+        """Write the image where it is wanted, from GPFS if it is there."""
+        sibling = next(self.of_image(key), None)
+        if sibling is None:
+            info = fill(image)
+        else:
+            make_empty(self._driver, image, wanted)
+            self._copy(sibling.path, image)
+            info = sibling.info
+        self._driver.place(image, wanted)
+        return info
 
-    def _publish(self, room: str, key: str) -> bool:
-        """Give the room its final name; False if another host was first."""
-        try:
-            os.rename(room, self._layout.master(key))
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            return False
-        _flush(self._layout.masters)
-        return True
+    def _placement(self, image: str) -> model.Placement:
+        found = self._driver.attributes(image)
+        return model.Placement(found.pool, found.data_replicas,
+                               found.metadata_replicas)
 
-    def sweep(self) -> list[str]:
-        """Remove rooms in which nothing has happened for ``leftover_age``.
 
-        A host that dies while it makes a master leaves its room. Returns
-        the names of those that were removed. A room that is still in use by
-        a very slow host costs that host its work, and nothing else.
-        """
-        removed = []
-        for name in sorted(os.listdir(self._layout.incoming)):
-            room = os.path.join(self._layout.incoming, name)
-            if time.time() - _last_change(room) < self._leftover_age:
-                continue
-            LOG.warning('Removing the unfinished master %s', room)
-            if self._bury(room):
-                removed.append(name)
-        return removed
+def make_empty(driver: gpfs_driver.GpfsDriver, path: str,
+               placement: model.Placement) -> None:
+    """Make an empty file, whose blocks will be allocated by a placement.
 
-    def _bury(self, room: str) -> bool:
-        """Remove another host's room; say whether it is gone.
+    :raises errors.AlreadyExists: there is a file; it is left alone
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+    except FileExistsError:
+        raise errors.AlreadyExists(path) from None
+    driver.place(path, placement)
 
-        It is renamed first. Should its host publish it in this moment, then
-        one of the two renames finds nothing, and what is removed is never
-        the published master.
-        """
-        grave = os.path.join(self._layout.incoming,
-                             f'dead.{uuid.uuid4().hex}')
-        try:
-            os.rename(room, grave)
-        except FileNotFoundError:
-            return True
-        return _remove_room(grave)
+
+# So much of a key is in the names of all masters of its image, whatever
+# layout.master_key() makes of the rest.
+_KEPT = 40
+
+
+def _key(key: str, wanted: model.Placement) -> str:
+    return gpfs_layout.placed_key(key, wanted.pool, wanted.data_replicas,
+                                  wanted.metadata_replicas)
 
 
 def _info(fields: dict[str, Any]) -> plan.MasterInfo:
@@ -204,58 +237,14 @@ def _info(fields: dict[str, Any]) -> plan.MasterInfo:
                               if name in known})
 
 
-def _flush(path: str) -> None:
-    """Bring a file or directory to disk, as its owner may read it."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write_info(room: str, key: str, info: plan.MasterInfo) -> None:
-    fields = {'version': 1, 'key': key, 'sealed_at': int(time.time()),
+def _write_info(room: str, key: str, master: Master) -> None:
+    fields = {'version': 1, 'key': key, 'base': master.base,
+              'sealed_at': int(time.time()),
               'sealed_by': socket.gethostname(),
-              'info': dataclasses.asdict(info)}
+              'placement': dataclasses.asdict(master.placement),
+              'info': dataclasses.asdict(master.info)}
     with open(os.path.join(room, INFO), 'x', encoding='utf-8') as f:
         f.write(json.dumps(fields, indent=1) + '\n')
         f.flush()
         os.fsync(f.fileno())
-    _flush(room)
-
-
-def _last_change(room: str) -> float:
-    """Return when anything in a room was last written; now if it is gone."""
-    newest = 0.0
-    for path in (room, *_entries(room)):
-        try:
-            newest = max(newest, os.lstat(path).st_mtime)
-        except FileNotFoundError:
-            continue
-    return newest or time.time()
-
-
-def _entries(room: str) -> list[str]:
-    try:
-        return [os.path.join(room, name) for name in os.listdir(room)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _remove_room(room: str) -> bool:
-    """Remove a room and say whether it is gone.
-
-    A sealed file without clones can be unlinked (the Cinder GPFS driver
-    depends on it). Should a cluster refuse, the room stays and is tried
-    again by the next sweep.
-    """
-    if os.path.isdir(room) and not os.path.islink(room):
-        shutil.rmtree(room, ignore_errors=True)
-    elif os.path.lexists(room):
-        with contextlib.suppress(OSError):
-            os.unlink(room)
-    if os.path.lexists(room):
-        LOG.warning('The unfinished master %s could not be removed; it is '
-                    'tried again later', room)
-        return False
-    return True
+    incoming.flush(room)

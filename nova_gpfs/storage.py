@@ -29,6 +29,8 @@ from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
 from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import masters
+from nova_gpfs import model
+from nova_gpfs import policy
 
 LOG = logging.getLogger(__name__)
 
@@ -53,30 +55,64 @@ class Storage:
         self.layout = layout
         self.copy = copy
         self.guard = mount_guard.MountGuard(driver, layout)
-        self.masters = masters.Masters(driver, layout, self.guard,
+        self.masters = masters.Masters(driver, layout, self.guard, copy,
                                        leftover_age)
         self.clones = 0
         self.copies = 0
         self._require_clone = require_clone
 
     @contextlib.contextmanager
-    def new_disk(self, master: masters.Master, target: str) -> Iterator[str]:
+    def new_disk(self, master: masters.Master, target: str,
+                 placement: model.Placement = masters.ANYWHERE
+                 ) -> Iterator[str]:
         """Clone a master and give the path, a name that only we know.
 
-        The disk gets its own name, ``target``, when the block ends well, and
-        is removed when it fails. So a disk that is there is complete, and
-        what is undone or comes late, after a time-out, is never another's.
+        The placement is for blocks that are yet to be written; the others
+        are where the master's are. The disk gets its own name, ``target``,
+        when the block ends well, and is removed when it fails. So a disk
+        that is there is complete, and what is undone or comes late, after a
+        time-out, is never another's.
 
         :raises errors.AlreadyExists: there is a disk; it is left alone
         :raises errors.CannotClone: clones are required and impossible
         """
-        with self.new_file(target) as unnamed:
-            self._clone_or_copy(master.path, unnamed)
+        with self._unnamed(target) as unnamed:
+            self._clone_or_copy(master.path, unnamed, placement)
             yield unnamed
 
     @contextlib.contextmanager
-    def new_file(self, target: str) -> Iterator[str]:
+    def new_file(self, target: str,
+                 placement: model.Placement = masters.ANYWHERE
+                 ) -> Iterator[str]:
         """Give a name to write to; the file is ``target`` in the end.
+
+        With a placement, an empty file is there and must be written to.
+
+        :raises errors.AlreadyExists: there is a file; it is left alone
+        """
+        with self._unnamed(target) as unnamed:
+            if not placement.is_empty:
+                masters.make_empty(self.driver, unnamed, placement)
+            yield unnamed
+
+    def move(self, path: str, had: model.Placement,
+             wanted: model.Placement) -> None:
+        """Give a disk that is there another placement, all of its blocks.
+
+        Where pool or replicas change, a clone is detached from its master,
+        which copies the blocks that they share.
+
+        :raises errors.GpfsError: it is not, or not all of it, as wanted
+        """
+        self.guard.check()
+        self.driver.place(path, wanted)
+        if policy.of_master(wanted) != policy.of_master(had):
+            self.driver.detach(path, model.Ancestors.ALL)
+            self.driver.place(path, policy.of_master(wanted))
+
+    @contextlib.contextmanager
+    def _unnamed(self, target: str) -> Iterator[str]:
+        """Give a name that only we know, and in the end the file its own.
 
         :raises errors.AlreadyExists: there is a file; it is left alone
         """
@@ -89,7 +125,8 @@ class Storage:
             yield unnamed
             _name(unnamed, target)
 
-    def _clone_or_copy(self, parent: str, target: str) -> None:
+    def _clone_or_copy(self, parent: str, target: str,
+                       placement: model.Placement) -> None:
         started = time.monotonic()
         try:
             self.driver.clone(parent, target)
@@ -97,8 +134,10 @@ class Storage:
             if self._require_clone:
                 raise
             self._count_copy(target, reason)
+            masters.make_empty(self.driver, target, placement)
             self.copy(parent, target)
         else:
+            self.driver.place(target, placement)
             self.clones += 1
             LOG.info('Disk %(disk)s cloned in %(ms).1f ms',
                      {'disk': target,

@@ -29,8 +29,10 @@ class GpfsBackend(imagebackend.Backend):
     def __init__(self, use_cow):
         super().__init__(use_cow)
         self.storage = host.storage_from_conf()
+        self.placing = host.placing_from_conf(self.storage)
         self.BACKEND['gpfs'] = type('Gpfs', (image.Gpfs,),
-                                    {'storage': self.storage})
+                                    {'storage': self.storage,
+                                     'placing': self.placing})
 
     def by_libvirt_path(self, instance, path, image_type=None):
         """Return the disk at a path that libvirt names.

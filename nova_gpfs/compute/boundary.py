@@ -35,10 +35,15 @@ class StorageFailed(exception.NovaException):
 def to_nova():
     """Log an error of the storage and raise what a user may read.
 
-    The cause stays attached as ``__cause__``.
+    The cause stays attached as ``__cause__``. What is wrong with a policy is
+    so on every host: Nova tries no other after InvalidInput.
     """
     try:
         yield
+    except errors.PolicyRefused as error:
+        LOG.error('%s', error)
+        raise exception.InvalidInput(reason=': '.join(
+            (error.summary, *map(str, error.args)))) from error
     except errors.GpfsError as error:
         LOG.error('%s', error)
         raise StorageFailed(summary=error.summary) from error

@@ -51,6 +51,7 @@ TO_INSTALL: Expected = {
         'Backend.by_libvirt_path': 'self instance path image_type',
         'Image.cache': 'self fetch_func filename size safe *args **kwargs',
         'Image.exists': 'self',
+        'Image.import_file': 'self instance local_file remote_name',
         'Flat.__init__': 'self instance disk_name path disk_info_mapping',
         'Flat._get_driver_format': 'self',
         'Flat.create_image':

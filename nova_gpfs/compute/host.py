@@ -17,10 +17,13 @@ import os
 
 import nova.conf
 
+from nova_gpfs.compute import placing
 from nova_gpfs import conf as gpfs_conf
+from nova_gpfs import conf_policies
 from nova_gpfs import errors
 from nova_gpfs import layout
 from nova_gpfs import mmdriver
+from nova_gpfs import offer
 from nova_gpfs import run
 from nova_gpfs import storage
 
@@ -36,6 +39,19 @@ def storage_from_conf():
         _copy_sparsely,
         require_clone=CONF.gpfs.require_clone,
         leftover_age=CONF.gpfs.leftover_age)
+
+
+def placing_from_conf(found):
+    """Return how the disks of a storage are placed; nothing is run.
+
+    :raises errors.Misconfigured: a policy cannot be read
+    """
+    for unknown in conf_policies.unknown_options(CONF):
+        raise errors.Misconfigured(f'{unknown} is not an option of policies')
+    facts = offer.Facts(found.driver,
+                        lambda: found.guard.where().file_system)
+    return placing.Placing(conf_policies.rules(CONF), facts,
+                           CONF.gpfs.failure_group)
 
 
 def _copy_sparsely(source, target):

@@ -12,6 +12,7 @@
 
 """The disk of an instance on GPFS, as Nova's libvirt driver sees it."""
 
+import dataclasses
 import functools
 import os
 from typing import Any
@@ -25,27 +26,34 @@ from nova_gpfs.compute import disk_info
 from nova_gpfs.compute import fetching
 from nova_gpfs.compute import growth
 from nova_gpfs.compute import host
+from nova_gpfs.compute import placing
 from nova_gpfs import layout
+from nova_gpfs import model
+from nova_gpfs import placements
 from nova_gpfs import plan
+from nova_gpfs import policy
 
 
 class Gpfs(imagebackend.Flat):
     """A plain file below instances_path: a clone of a sealed master.
 
-    ``storage`` is bound by the backend of each compute host.
+    ``storage`` and ``placing`` are bound by the backend of each compute host.
     """
 
     storage: Any = None
+    placing: Any = None
 
     def __init__(self, instance=None, disk_name=None, path=None,
                  disk_info_mapping=None):
         if self.storage is None:
             self.storage = host.storage_from_conf()
+            self.placing = host.placing_from_conf(self.storage)
         super().__init__(instance=instance, disk_name=disk_name, path=path,
                          disk_info_mapping=disk_info_mapping)
         # Preallocation would give every disk blocks of its own for what it
         # shares with its master. It is refused when nova-compute starts.
         self.preallocate = False
+        self._instance = instance
         self.driver_io = None
 
     def _get_driver_format(self):
@@ -78,17 +86,20 @@ class Gpfs(imagebackend.Flat):
 
     def _cache(self, fetch_func, filename, size, *args, **kwargs):
         self.storage.guard.check()
+        wanted = self.placing.placement(self._instance, self._name)
         if self.exists():
             self.resize_image(size)
+            self._move(wanted)
         elif 'image_id' in kwargs:
             fill = fetching.image(self.storage, fetch_func, **kwargs)
-            self._create(layout.master_key(filename), fill, size)
+            self._create(layout.master_key(filename), fill, size, wanted)
         elif 'ephemeral_size' in kwargs:
             fill = fetching.ephemeral(fetch_func, **kwargs)
             self._create(_ephemeral_key(filename, fetch_func, **kwargs),
-                         fill, size)
+                         fill, size, wanted)
         else:
-            self._generate(functools.partial(fetch_func, *args, **kwargs))
+            self._generate(functools.partial(fetch_func, *args, **kwargs),
+                           wanted)
 
     def create_image(self, prepare_template, base, size, safe=False, *args,
                      **kwargs):
@@ -96,18 +107,50 @@ class Gpfs(imagebackend.Flat):
         self.cache(prepare_template, os.path.basename(base), size, safe,
                    *args, **kwargs)
 
-    def _create(self, key, fill, size):
-        master, _made = self.storage.masters.ensure(key, fill)
+    @property
+    def _name(self):
+        return os.path.basename(self.path)
+
+    def _create(self, key, fill, size, wanted):
+        master, _made = self.storage.masters.ensure(
+            key, fill, policy.of_master(wanted))
         steps = plan.new_disk(master.info, size)
         self._refuse_too_small(steps)
-        with self.storage.new_disk(master, self.path) as unnamed:
+        with self.storage.new_disk(master, self.path, wanted) as unnamed:
             self._grow(steps, unnamed)
             self._record_format(master.info.format)
+            self._record_placement(wanted)
 
-    def _generate(self, make):
-        with self.storage.new_file(self.path) as unnamed:
+    def _generate(self, make, wanted):
+        with self.storage.new_file(self.path, wanted) as unnamed:
             make(target=unnamed)
             self._record_format(plan.RAW)
+            self._record_placement(wanted)
+
+    def _move(self, wanted):
+        """Give a disk that is there the placement that it should have now.
+
+        After a resize to a flavor with another policy, or on another host
+        where "local" is another failure group.
+        """
+        had = placements.read(os.path.dirname(self.path))
+        if wanted in (had.placement(self._name), model.Placement()):
+            return
+        self.storage.move(self.path, had.placement(self._name), wanted)
+        self._record_placement(wanted)
+
+    def _record_placement(self, wanted):
+        if self._instance is None:
+            return
+        directory = os.path.dirname(self.path)
+        record = placements.read(directory).with_disk(self._name, wanted)
+        placements.write(directory, dataclasses.replace(
+            record, wishes=placing.wishes(self._instance)))
+
+    def import_file(self, instance, local_file, remote_name):
+        """Place the config drive, which Nova has just written."""
+        with boundary.to_nova():
+            self._move(self.placing.placement(instance, self._name))
 
     @staticmethod
     def _refuse_too_small(steps):

@@ -49,14 +49,11 @@ def _guarded(name):
 class GpfsLibvirtDriver(driver.LibvirtDriver):
     """The libvirt driver for hosts with images_type = gpfs."""
 
-    spawn = _guarded('spawn')
     rescue = _guarded('rescue')
     snapshot = _guarded('snapshot')
     power_on = _guarded('power_on')
     reboot = _guarded('reboot')
     resume_state_on_host_boot = _guarded('resume_state_on_host_boot')
-    migrate_disk_and_power_off = _guarded('migrate_disk_and_power_off')
-    finish_migration = _guarded('finish_migration')
     finish_revert_migration = _guarded('finish_revert_migration')
     check_can_live_migrate_destination = _guarded(
         'check_can_live_migrate_destination')
@@ -69,8 +66,44 @@ class GpfsLibvirtDriver(driver.LibvirtDriver):
 
     def init_host(self, host):
         """Start, unless something would not work or would not be safe."""
-        startup.prepare(self.image_backend.storage)
+        startup.prepare(self.image_backend.storage,
+                        self.image_backend.placing)
         super().init_host(host)
+
+    def spawn(self, context, instance, *args, **kwargs):
+        """Refuse what no host can place before anything is made."""
+        with boundary.to_nova():
+            self.image_backend.storage.guard.check()
+            self.image_backend.placing.check(instance)
+        return super().spawn(context, instance, *args, **kwargs)
+
+    def migrate_disk_and_power_off(self, context, instance, dest, flavor,
+                                   *args, **kwargs):
+        """Refuse a flavor that cannot be placed while the guest still runs."""
+        try:
+            with boundary.to_nova():
+                self.image_backend.storage.guard.check()
+                self.image_backend.placing.check(instance, flavor)
+        except exception.InvalidInput as refusal:
+            raise exception.InstanceFaultRollback(refusal)
+        return super().migrate_disk_and_power_off(
+            context, instance, dest, flavor, *args, **kwargs)
+
+    def finish_migration(self, context, migration, instance, *args,
+                         **kwargs):
+        """Place the config drive, which Nova does not look at, as well."""
+        with boundary.to_nova():
+            self.image_backend.storage.guard.check()
+        config = self.image_backend.by_name(instance, 'disk.config')
+        if config.exists():
+            config.import_file(instance, config.path, 'disk.config')
+        return super().finish_migration(context, migration, instance, *args,
+                                        **kwargs)
+
+    @staticmethod
+    def _get_disk_config_image_type():
+        """Return our type, so that config drives are placed too."""
+        return 'gpfs'
 
     @staticmethod
     def _disk_raw_to_qcow2(path):

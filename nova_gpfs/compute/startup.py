@@ -35,7 +35,7 @@ _VIRT_TYPES = ('kvm', 'qemu')
 _MIGRATABLE_CACHE_MODES = ('none', 'directsync')
 
 
-def prepare(storage):
+def prepare(storage, placing):
     """Check configuration and cluster, then log what was found.
 
     :raises errors.GpfsError: nova-compute must not start
@@ -49,8 +49,9 @@ def prepare(storage):
     probe.require_clone_support(cluster, file_system)
     probe.require_one_fileset(driver, storage.layout)
     _try_clone(driver, storage.layout)
+    placing.check_rules()
     storage.masters.sweep()
-    _log(describe(driver, cluster, here, file_system))
+    _log(describe(driver, cluster, here, file_system, placing))
 
 
 def _try_clone(driver, layout):
@@ -118,7 +119,7 @@ def _cache_mode_troubles():
                    f'{", ".join(_MIGRATABLE_CACHE_MODES)}, or absent')
 
 
-def describe(driver, cluster, here, file_system):
+def describe(driver, cluster, here, file_system, placing):
     """Return the lines that nova-compute logs about its storage."""
     version = importlib.metadata.version('nova-gpfs')
     pools = driver.pools(here.file_system)
@@ -132,10 +133,21 @@ def describe(driver, cluster, here, file_system):
         f'{pool.total_data // 2**30} GiB free for data)' for pool in pools)
     yield (f'nova-gpfs: placement: the file system\'s own, '
            f'{file_system.default_data_replicas} data and '
-           f'{file_system.default_metadata_replicas} metadata replicas; '
-           'no policies are defined')
+           f'{file_system.default_metadata_replicas} metadata replicas, '
+           'where no policy says otherwise')
+    yield from _policy_lines(placing.rules)
     yield _quota_line(driver, here)
     yield from _switched_off()
+
+
+def _policy_lines(rules):
+    if not rules.policies:
+        yield 'nova-gpfs: no policies are defined'
+    for name, options in rules.policies.items():
+        said = ', '.join(f'{key} = {value}' for key, value in options.items())
+        yield f'nova-gpfs: policy {name}: {said or "nothing is set"}'
+    for role, name in rules.defaults.items():
+        yield f'nova-gpfs: {role} disks have policy {name} by default'
 
 
 def _quota_line(driver, here):

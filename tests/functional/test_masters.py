@@ -26,6 +26,7 @@ import fixtures
 from oslotest import base
 
 from nova_gpfs import errors
+from nova_gpfs import incoming
 from nova_gpfs import layout
 from nova_gpfs import plan
 from nova_gpfs.sim import cluster as sim_cluster
@@ -230,18 +231,20 @@ class MastersTest(MastersTestCase):
         os.mkdir(room)
         with open(os.path.join(room, 'image'), 'w') as image:
             image.write('other')
-        self.assertFalse(here._publish(room, 'key'))
+        self.assertFalse(incoming.Incoming(self.layout, 0).publish(
+            room, self.layout.master('key')))
         self.assert_one_good_master()
 
     def test_a_room_that_was_published_meanwhile_is_not_swept(self):
-        here = self.storage().masters
+        self.storage()
+        here = incoming.Incoming(self.layout, 0)
         room = os.path.join(self.layout.incoming, 'room')
         os.mkdir(room)
         self._fill()(os.path.join(room, 'image'))
         local_driver.make(self.gpfs.bin_dir()).seal(
             os.path.join(room, 'image'))
         # The sweep has found the room old; now its host goes on.
-        self.assertTrue(here._publish(room, 'key'))
+        self.assertTrue(here.publish(room, self.layout.master('key')))
         self.assertTrue(here._bury(room))
         self.assert_one_good_master()
 

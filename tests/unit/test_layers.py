@@ -29,8 +29,9 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'conf', 'conf_policies', 'guard', 'masters', 'mm', 'mmdriver', 'offer',
-    'placements', 'policy', 'privsep', 'probe', 'run', 'storage'}
+    'conf', 'conf_policies', 'guard', 'incoming', 'masters', 'mm',
+    'mmdriver', 'offer', 'placements', 'policy', 'privsep', 'probe', 'run',
+    'storage'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
@@ -53,8 +54,9 @@ MAY_IMPORT = {
     'mmdriver': VALUES | {'driver', 'mm', 'run', 'privsep', 'conf'},
     'guard': GPFS,
     'probe': GPFS,
-    'masters': GPFS | {'guard'},
-    'storage': GPFS | {'guard', 'masters'},
+    'incoming': GPFS | {'guard'},
+    'masters': GPFS | {'guard', 'incoming'},
+    'storage': GPFS | {'guard', 'masters', 'policy'},
     'config_source': frozenset({'compute', 'conf'}),
     'compute': BELOW_NOVA,
     'glance': BELOW_NOVA,

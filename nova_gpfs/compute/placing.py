@@ -1,0 +1,117 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Find the placement that the disk of an instance is to have on this host."""
+
+from nova_gpfs import errors
+from nova_gpfs import model
+from nova_gpfs import policy
+
+_IMAGE_PROPERTY = 'image_'
+
+_SWAP = 'disk.swap'
+_CONFIG = 'disk.config'
+_EPHEMERAL = ('disk.local', 'disk.eph')
+
+
+def role(disk_name):
+    """Return the role of a disk, by the name that Nova gives its file."""
+    if disk_name.startswith(_SWAP):
+        return 'swap'
+    if disk_name.startswith(_CONFIG):
+        return 'config'
+    if disk_name.startswith(_EPHEMERAL):
+        return 'ephemeral'
+    return 'root'
+
+
+def wishes(instance, flavor=None):
+    """Return what an instance's flavor, or another one, and image ask for.
+
+    Nova drops image properties that it does not know from ImageMeta, and
+    keeps them all in the system metadata of the instance.
+    """
+    specs = (flavor or instance.flavor).get('extra_specs') or {}
+    properties = {name[len(_IMAGE_PROPERTY):]: value for name, value
+                  in instance.system_metadata.items()
+                  if name.startswith(_IMAGE_PROPERTY)}
+    return policy.wishes(specs, properties)
+
+
+class Placing:
+    """Rules of nova.conf and facts of the cluster, for one compute host."""
+
+    def __init__(self, rules, facts, failure_group=None):
+        """``failure_group`` is this host's, None to find it out.
+
+        :param rules: a policy.Rules
+        :param facts: an offer.Facts
+        """
+        self.rules = rules
+        self._facts = facts
+        self._failure_group = failure_group
+
+    def placement(self, instance, disk_name):
+        """Return the placement of a disk, empty where GPFS decides.
+
+        :raises errors.PolicyRefused: nobody can grant it
+        :raises errors.NoFailureGroup: this host cannot
+        """
+        if instance is None:
+            return model.Placement()
+        return self.granted(wishes(instance), role(disk_name))
+
+    def check(self, instance, flavor=None):
+        """Refuse an instance of which a disk cannot be placed.
+
+        Raises as ``placement`` does.
+        """
+        asked = wishes(instance, flavor)
+        for each in policy.ROLES:
+            self.granted(asked, each)
+
+    def check_rules(self):
+        """Refuse a policy of nova.conf that cannot be granted."""
+        for name in self.rules.policies:
+            for each in policy.ROLES:
+                asked = policy.Wishes(flavor={policy.POLICY: name})
+                self._require(policy.resolve(
+                    policy.Rules(self.rules.policies), each, asked).placement)
+        for each in policy.ROLES:
+            policy.resolve(self.rules, each, policy.Wishes())
+
+    def granted(self, asked, disk_role):
+        """Return the placement that wishes come to; raises as above."""
+        placement = policy.resolve(self.rules, disk_role, asked).placement
+        if placement.is_empty:
+            return placement
+        self._require(placement)
+        return policy.localized(placement, self.failure_group())
+
+    def failure_group(self):
+        """Return this host's failure group, None if it is not known."""
+        return (self._failure_group
+                or self._facts.current().own_failure_group())
+
+    def _require(self, placement):
+        """Refuse what the cluster cannot grant, by fresh facts."""
+        if placement.is_empty:
+            return
+        try:
+            self._check(placement, self._facts.current())
+        except errors.PolicyRefused:
+            self._check(placement, self._facts.refreshed())
+
+    @staticmethod
+    def _check(placement, offer):
+        policy.check(placement, offer.file_system, offer.pools, offer.disks)

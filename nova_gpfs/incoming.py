@@ -1,0 +1,147 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Where masters are made before anybody can see them.
+
+A master is made in a *room*, a directory of its own below ``incoming/``, and
+published by renaming the whole room. POSIX lets rename() replace a directory
+only while that is empty, so the first host to publish wins, nobody can
+overwrite what is published, and this holds even where file locks do not reach
+across hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import errno
+import os
+import shutil
+import socket
+import time
+import uuid
+
+from oslo_log import log as logging
+
+from nova_gpfs import guard as mount_guard
+from nova_gpfs import layout as gpfs_layout
+
+LOG = logging.getLogger(__name__)
+
+
+class Incoming:
+    """The rooms of one instances_path."""
+
+    def __init__(self, layout: gpfs_layout.Layout,
+                 leftover_age: float) -> None:
+        self._layout = layout
+        self._leftover_age = leftover_age
+
+    @contextlib.contextmanager
+    def room(self, key: str) -> Iterator[str]:
+        """Make a directory that nobody else uses; gone when left."""
+        name = f'{key}.{socket.gethostname()}.{uuid.uuid4().hex}'
+        room = os.path.join(self._layout.incoming, name)
+        os.mkdir(room, mount_guard.DIRECTORY_MODE)
+        try:
+            yield room
+        finally:
+            remove_room(room)
+
+    def publish(self, room: str, target: str) -> bool:
+        """Give a room its final name; False if another host was first."""
+        try:
+            os.rename(room, target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return False
+        flush(os.path.dirname(target))
+        return True
+
+    def sweep(self) -> list[str]:
+        """Remove rooms in which nothing has happened for ``leftover_age``.
+
+        A host that dies while it makes a master leaves its room. Returns
+        the names of those that were removed. A room that is still in use by
+        a very slow host costs that host its work, and nothing else.
+        """
+        removed = []
+        for name in sorted(os.listdir(self._layout.incoming)):
+            room = os.path.join(self._layout.incoming, name)
+            if time.time() - _last_change(room) < self._leftover_age:
+                continue
+            LOG.warning('Removing the unfinished master %s', room)
+            if self._bury(room):
+                removed.append(name)
+        return removed
+
+    def _bury(self, room: str) -> bool:
+        """Remove another host's room; say whether it is gone.
+
+        It is renamed first. Should its host publish it in this moment, then
+        one of the two renames finds nothing, and what is removed is never
+        the published master.
+        """
+        grave = os.path.join(self._layout.incoming,
+                             f'dead.{uuid.uuid4().hex}')
+        try:
+            os.rename(room, grave)
+        except FileNotFoundError:
+            return True
+        return remove_room(grave)
+
+
+def flush(path: str) -> None:
+    """Bring a file or directory to disk, as its owner may read it."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _last_change(room: str) -> float:
+    """Return when anything in a room was last written; now if it is gone."""
+    newest = 0.0
+    for path in (room, *_entries(room)):
+        try:
+            newest = max(newest, os.lstat(path).st_mtime)
+        except FileNotFoundError:
+            continue
+    return newest or time.time()
+
+
+def _entries(room: str) -> list[str]:
+    try:
+        return [os.path.join(room, name) for name in os.listdir(room)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def remove_room(room: str) -> bool:
+    """Remove a room and say whether it is gone.
+
+    A sealed file without clones can be unlinked (the Cinder GPFS driver
+    depends on it). Should a cluster refuse, the room stays and is tried
+    again by the next sweep.
+    """
+    if os.path.isdir(room) and not os.path.islink(room):
+        shutil.rmtree(room, ignore_errors=True)
+    elif os.path.lexists(room):
+        with contextlib.suppress(OSError):
+            os.unlink(room)
+    if os.path.lexists(room):
+        LOG.warning('The unfinished master %s could not be removed; it is '
+                    'tried again later', room)
+        return False
+    return True

@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What an instance's disks were promised, kept beside them.
+
+``gpfs.json`` in the directory of an instance holds what its flavor and image
+have asked for and the placement that each disk was given. The first lets a
+changed policy be applied later without asking Nova, the second tells what has
+changed. An instance without wishes and placements has no such file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any
+import uuid
+
+from oslo_log import log as logging
+
+from nova_gpfs import model
+from nova_gpfs import policy
+
+LOG = logging.getLogger(__name__)
+
+NAME = 'gpfs.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The promises to one instance; ``disks`` is by the file's name."""
+
+    wishes: policy.Wishes = policy.Wishes()
+    disks: dict[str, model.Placement] = dataclasses.field(
+        default_factory=dict)
+
+    def with_disk(self, name: str, placement: model.Placement) -> Record:
+        """Return the record with one disk placed otherwise."""
+        return dataclasses.replace(
+            self, disks={**self.disks, name: placement})
+
+    def placement(self, name: str) -> model.Placement:
+        """Return what a disk was given; empty if nothing is known."""
+        return self.disks.get(name, model.Placement())
+
+    @property
+    def is_empty(self) -> bool:
+        return (self.wishes == policy.Wishes()
+                and all(one.is_empty for one in self.disks.values()))
+
+
+def read(directory: str) -> Record:
+    """Return the record of an instance's directory, empty if it has none.
+
+    One that cannot be read counts as none: disks are then placed anew.
+    """
+    path = os.path.join(directory, NAME)
+    try:
+        with open(path, encoding='utf-8') as f:
+            return _record(json.load(f))
+    except FileNotFoundError:
+        return Record()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        LOG.warning('%(path)s cannot be read (%(error)s); the placement of '
+                    'these disks is not known', {'path': path, 'error': error})
+        return Record()
+
+
+def write(directory: str, record: Record) -> None:
+    """Keep a record, whole or not at all."""
+    path = os.path.join(directory, NAME)
+    if record.is_empty and not os.path.lexists(path):
+        return
+    temporary = f'{path}.{uuid.uuid4().hex}.new'
+    fields = {'version': 1, 'flavor': dict(record.wishes.flavor),
+              'image': dict(record.wishes.image),
+              'disks': {name: _asked(placement)
+                        for name, placement in record.disks.items()}}
+    with open(temporary, 'x', encoding='utf-8') as f:
+        f.write(json.dumps(fields, indent=1) + '\n')
+    os.rename(temporary, path)
+
+
+def _asked(placement: model.Placement) -> dict[str, Any]:
+    return {name: value for name, value
+            in dataclasses.asdict(placement).items() if value is not None}
+
+
+def _record(fields: dict[str, Any]) -> Record:
+    return Record(
+        policy.Wishes(dict(fields['flavor']), dict(fields['image'])),
+        {name: model.Placement(**{
+            field: value for field, value in asked.items()
+            if field in policy.FIELDS})
+         for name, asked in fields['disks'].items()})
