@@ -31,7 +31,8 @@ class StartupTestCase(cloud.CloudTestCase):
         self.flags(mm_path=self.gpfs.bin_dir('node1'), group='gpfs')
 
     def prepare(self):
-        startup.prepare(host.storage_from_conf())
+        storage = host.storage_from_conf()
+        startup.prepare(storage, host.placing_from_conf(storage))
 
     def assert_refused(self, error, *words):
         refusal = self.assertRaises(error, self.prepare)
