@@ -138,6 +138,36 @@ Related options:
 
 * ``[gpfs_policy:NAME] write_affinity_failure_group``
 """),
+    cfg.BoolOpt(
+        'relocate_blocks',
+        default=False,
+        help="""
+Move the blocks of a disk to where its instance has moved.
+
+With ``local`` in its policy, new blocks of a disk are written near the host
+that runs the instance. With this option the blocks that are there follow after
+a resize, a migration or an evacuation, in the background and one disk at a
+time.
+
+Possible values:
+
+* ``False``: blocks stay where they are until they are written again.
+* ``True``: ``mmrestripefile -l`` is run on the disk by the new host.
+
+Related options:
+
+* ``[gpfs] relocation_pause``
+"""),
+    cfg.FloatOpt(
+        'relocation_pause',
+        default=60.0, min=0.0,
+        help="""
+Pause between two disks whose blocks move, in seconds.
+
+Related options:
+
+* ``[gpfs] relocate_blocks``
+"""),
     cfg.ListOpt(
         'flavor_may_set',
         default=[policy.POLICY, *policy.FIELDS],

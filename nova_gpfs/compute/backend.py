@@ -30,9 +30,10 @@ class GpfsBackend(imagebackend.Backend):
         super().__init__(use_cow)
         self.storage = host.storage_from_conf()
         self.placing = host.placing_from_conf(self.storage)
-        self.BACKEND['gpfs'] = type('Gpfs', (image.Gpfs,),
-                                    {'storage': self.storage,
-                                     'placing': self.placing})
+        self.following = host.following_from_conf(self.storage, self.placing)
+        self.BACKEND['gpfs'] = type('Gpfs', (image.Gpfs,), {
+            'storage': self.storage, 'placing': self.placing,
+            'following': self.following})
 
     def by_libvirt_path(self, instance, path, image_type=None):
         """Return the disk at a path that libvirt names.

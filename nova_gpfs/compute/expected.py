@@ -99,6 +99,8 @@ TO_INSTALL: Expected = {
         'LibvirtDriver.pre_live_migration':
             'self context instance block_device_info network_info '
             'disk_info migrate_data ...',
+        'LibvirtDriver.post_live_migration_at_destination':
+            'self context instance network_info ...',
         'LibvirtDriver._create_image':
             'self context instance disk_mapping ...',
         'LibvirtDriver._disk_raw_to_qcow2': 'path',

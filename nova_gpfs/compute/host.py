@@ -17,6 +17,7 @@ import os
 
 import nova.conf
 
+from nova_gpfs.compute import following
 from nova_gpfs.compute import placing
 from nova_gpfs import conf as gpfs_conf
 from nova_gpfs import conf_policies
@@ -52,6 +53,14 @@ def placing_from_conf(found):
                         lambda: found.guard.where().file_system)
     return placing.Placing(conf_policies.rules(CONF), facts,
                            CONF.gpfs.failure_group)
+
+
+def following_from_conf(found, disks):
+    """Return what lets the blocks of disks follow their instances."""
+    relocator = following.Relocator(
+        found.driver,
+        CONF.gpfs.relocation_pause) if CONF.gpfs.relocate_blocks else None
+    return following.Following(found, disks, relocator)
 
 
 def _copy_sparsely(source, target):

@@ -37,17 +37,20 @@ from nova_gpfs import policy
 class Gpfs(imagebackend.Flat):
     """A plain file below instances_path: a clone of a sealed master.
 
-    ``storage`` and ``placing`` are bound by the backend of each compute host.
+    ``storage`` and the others are bound by the backend of each compute host.
     """
 
     storage: Any = None
     placing: Any = None
+    following: Any = None
 
     def __init__(self, instance=None, disk_name=None, path=None,
                  disk_info_mapping=None):
         if self.storage is None:
             self.storage = host.storage_from_conf()
             self.placing = host.placing_from_conf(self.storage)
+            self.following = host.following_from_conf(self.storage,
+                                                      self.placing)
         super().__init__(instance=instance, disk_name=disk_name, path=path,
                          disk_info_mapping=disk_info_mapping)
         # Preallocation would give every disk blocks of its own for what it
@@ -133,11 +136,13 @@ class Gpfs(imagebackend.Flat):
         After a resize to a flavor with another policy, or on another host
         where "local" is another failure group.
         """
-        had = placements.read(os.path.dirname(self.path))
-        if wanted in (had.placement(self._name), model.Placement()):
+        record = placements.read(os.path.dirname(self.path))
+        had = record.placement(self._name)
+        if wanted in (had, model.Placement()):
             return
-        self.storage.move(self.path, had.placement(self._name), wanted)
+        self.storage.move(self.path, had, wanted)
         self._record_placement(wanted)
+        self.following.moved(self.path, had, wanted)
 
     def _record_placement(self, wanted):
         if self._instance is None:

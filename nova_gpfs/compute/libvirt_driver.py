@@ -100,6 +100,14 @@ class GpfsLibvirtDriver(driver.LibvirtDriver):
         return super().finish_migration(context, migration, instance, *args,
                                         **kwargs)
 
+    def post_live_migration_at_destination(self, context, instance, *args,
+                                           **kwargs):
+        """Let new blocks be written near this host, which has the guest."""
+        super().post_live_migration_at_destination(context, instance, *args,
+                                                   **kwargs)
+        self.image_backend.following.arrived(
+            instance, libvirt_utils.get_instance_path(instance))
+
     @staticmethod
     def _get_disk_config_image_type():
         """Return our type, so that config drives are placed too."""
