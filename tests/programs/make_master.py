@@ -14,17 +14,19 @@
 
 Options: mm_path, instances_path, key, downloads (a file that gets one line
 for each download), content (text), and optionally pause (seconds that a
-download takes), no_locks, disk (path to clone to).
+download takes), no_locks, disk (path to clone to), placement (a dictionary).
 """
 
 import json
 import os
+import shutil
 import sys
 import time
 
 from oslo_concurrency import lockutils
 
 from nova_gpfs import layout
+from nova_gpfs import model
 from nova_gpfs import plan
 from nova_gpfs import storage
 from tests import local_driver
@@ -51,12 +53,13 @@ def main():
 
     here = storage.Storage(
         local_driver.make(wish['mm_path']),
-        layout.Layout(wish['instances_path']), copy=None,
+        layout.Layout(wish['instances_path']), copy=shutil.copyfile,
         require_clone=True, leftover_age=86400)
     here.guard.establish()
-    master, made = here.masters.ensure(wish['key'], fill)
+    placement = model.Placement(**wish.get('placement', {}))
+    master, made = here.masters.ensure(wish['key'], fill, placement)
     if 'disk' in wish:
-        with here.new_disk(master, wish['disk']):
+        with here.new_disk(master, wish['disk'], placement):
             pass
     print(json.dumps({'path': master.path, 'made': made}))
 

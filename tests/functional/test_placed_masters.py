@@ -1,0 +1,142 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Masters of several placements, and disks that get another, without Nova."""
+
+import os
+import shutil
+
+from nova_gpfs import errors
+from nova_gpfs import model
+from nova_gpfs import storage
+from tests.functional import test_masters
+from tests import local_driver
+
+FAST = model.Placement('fast', 2)
+CONTENT = test_masters.CONTENT
+
+
+class PlacedMastersTest(test_masters.MastersTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.driver = local_driver.make(self.gpfs.bin_dir('node1'))
+        self.copied = []
+        self.storage = storage.Storage(
+            self.driver, self.layout, self.copy, require_clone=True,
+            leftover_age=86400)
+        self.storage.guard.establish()
+
+    def copy(self, source, target):
+        """Copy, and note how the target was placed before it had a block."""
+        found = self.driver.attributes(target)
+        self.copied.append((found.pool, found.data_replicas))
+        shutil.copyfile(source, target)
+
+    def placed(self, path):
+        return {(block.pool, block.replicas)
+                for block in self.gpfs.blocks(path)}
+
+    def disk(self, name, placement=model.Placement()):
+        master, _made = self.storage.masters.ensure('key', self._fill,
+                                                    placement)
+        path = os.path.join(self.instances_path, name)
+        with self.storage.new_disk(master, path, placement):
+            pass
+        return path
+
+    def _fill(self, path):
+        with open(path, 'w') as image:
+            image.write(CONTENT)
+        return test_masters.plan.MasterInfo(test_masters.plan.RAW,
+                                            len(CONTENT))
+
+    def assert_content(self, path):
+        with open(path) as disk:
+            self.assertEqual(CONTENT, disk.read())
+
+    def test_a_second_master_is_placed_before_it_gets_a_block(self):
+        self.disk('plain')
+        disk = self.disk('placed', FAST)
+        self.assertEqual([('fast', 2)], self.copied)
+        self.assertEqual({('fast', 2)}, self.placed(disk))
+        self.assert_content(disk)
+
+    def test_images_whose_names_begin_alike_are_not_mixed_up(self):
+        self.storage.masters.ensure('key_on-fast', self._other)
+        master, made = self.storage.masters.ensure('key', self._fill, FAST)
+        self.assertTrue(made)
+        self.assertEqual([], self.copied)
+        self.assert_content(master.path)
+
+    def _other(self, path):
+        with open(path, 'w') as image:
+            image.write('another image')
+        return test_masters.plan.MasterInfo(test_masters.plan.RAW, 13)
+
+    def test_a_placement_that_is_refused_publishes_nothing(self):
+        self.assertRaises(errors.NoSuchPool, self.disk, 'disk',
+                          model.Placement('nvme'))
+        self.assertEqual([], os.listdir(self.layout.masters))
+        self.assertEqual([], os.listdir(self.layout.incoming))
+        self.assertFalse(os.path.lexists(
+            os.path.join(self.instances_path, 'disk')))
+
+    def test_a_clone_that_cannot_be_placed_leaves_no_disk(self):
+        self.disk('first', FAST)
+        self.gpfs.set_switch('clone_placement', 'defaults')
+        self.gpfs.faults.add('mmchattr', action='fail', code=1, nth=0,
+                             text='mmchattr: no')
+        self.assertRaises(errors.GpfsError, self.disk, 'second', FAST)
+        self.assertEqual({'_gpfs', 'first'},
+                         set(os.listdir(self.instances_path)))
+
+    def test_all_blocks_of_a_clone_move_with_it(self):
+        disk = self.disk('disk')
+        with open(disk, 'r+') as f:
+            f.write('changed')
+        with open(disk) as f:
+            expected = f.read()
+        self.storage.move(disk, model.Placement(), FAST)
+        self.assertEqual({('fast', 2)}, self.placed(disk))
+        self.assertEqual(model.CloneInfo(), self.driver.clone_info(disk))
+        with open(disk) as f:
+            self.assertEqual(expected, f.read())
+        self.assertEqual([], self.gpfs.check())
+
+    def test_a_clone_stays_one_where_only_write_affinity_changes(self):
+        disk = self.disk('disk', FAST)
+        self.gpfs.set_switch('write_affinity_elsewhere', 'ignore')
+        self.storage.move(disk, FAST, model.Placement(
+            'fast', 2, write_affinity_failure_group='2'))
+        self.assertIsNotNone(self.driver.clone_info(disk).parent_inode)
+
+    def test_hosts_that_want_several_placements_at_once_download_once(self):
+        placements = ({}, {'pool': 'fast', 'data_replicas': 2},
+                      {'pool': 'fast'}, {'data_replicas': 3})
+        hosts = [self.host(number, pause=0.3,
+                           placement=placements[number % 4],
+                           disk=os.path.join(self.instances_path,
+                                             f'disk{number}'))
+                 for number in range(8)]
+        made = [self.finish(host)['made'] for host in hosts]
+        self.assertEqual(4, made.count(True))
+        self.assertEqual(1, self.count_downloads())
+        self.assertEqual(4, len(os.listdir(self.layout.masters)))
+        for number in range(8):
+            wish = placements[number % 4]
+            self.assertEqual(
+                {(wish.get('pool', 'system'), wish.get('data_replicas', 1))},
+                self.placed(os.path.join(self.instances_path,
+                                         f'disk{number}')))
+        self.assertEqual([], self.gpfs.check())
