@@ -92,7 +92,9 @@ class FileAttributes:
 class Pool:
     """A storage pool; sizes in bytes.
 
-    ``write_affinity`` (FPO) is None where nothing tells.
+    ``write_affinity`` is whether the pool has allowWriteAffinity, None where
+    that is not known. It is never known today: of mm commands only
+    ``mmlspool -L`` may tell, and no output of it has been published.
     """
 
     name: str
@@ -121,7 +123,9 @@ class Fileset:
 class Disk:
     """A network shared disk of a file system; size in bytes.
 
-    ``servers`` are the nodes that serve it; empty where none is named.
+    ``servers`` are the nodes that serve it to the others, the preferred one
+    first, in mmlsnsd's words. Empty where that is not known, and where every
+    node reaches the disk itself.
     """
 
     name: str
@@ -137,9 +141,11 @@ class Disk:
 
 @dataclasses.dataclass(frozen=True)
 class FileSystem:
-    """What ``mmlsfs -Y`` says; ``version`` like (22, 0) for '22.00 (...)'.
+    """What ``mmlsfs -Y`` says.
 
-    ``release`` is that of the GPFS software like (5, 0, 4, 0), () if unknown.
+    ``version`` is that of the file system's format, like (22, 0) for '22.00
+    (5.0.4.0)'. ``release`` is the newest release of GPFS that the installed
+    software has a format of, here (5, 0, 4, 0); () where it is not told.
     """
 
     name: str

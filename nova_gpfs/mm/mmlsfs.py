@@ -65,7 +65,9 @@ def _file_system(name: str, said: dict[str, str]) -> model.FileSystem:
         uid=row.get('UID'),
         quotas_enforced=row.get('quotasEnforced'),
         filesetdf=row.get('filesetdfEnabled').lower() == 'yes',
-        strict_replication=row.get('strictReplication'))
+        strict_replication=row.get('strictReplication'),
+        release=_release(row.get('filesystemHighestSupported')
+                         or row.text('filesystemVersion')))
 
 
 def _version(text: str) -> tuple[int, int]:
@@ -74,3 +76,9 @@ def _version(text: str) -> tuple[int, int]:
     if not numbers:
         raise errors.OutputNotUnderstood(f'file system version {text!r:.100}')
     return int(numbers[1]), int(numbers[2])
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """Return (5, 0, 4, 0) for '22.00 (5.0.4.0)', () for what is unlike it."""
+    said = re.search(r'\(([0-9]{1,4}(?:\.[0-9]{1,4}){1,4})\)', text)
+    return tuple(map(int, said[1].split('.'))) if said else ()

@@ -83,11 +83,12 @@ def _enter_file_system(state: store.Store, system: specs.FileSystem,
                        data: str) -> None:
     uid = f'{os.urandom(4).hex()}:{os.urandom(4).hex()}'.upper()
     state.execute(
-        f'INSERT INTO fs VALUES ({", ".join("?" * 14)})', system.name,
+        f'INSERT INTO fs VALUES ({", ".join("?" * 15)})', system.name,
         system.mount_name, data, 1, system.block_size, system.version,
         system.default_data_replicas, system.max_data_replicas,
         system.default_metadata_replicas, system.max_metadata_replicas,
-        system.quotas, system.strict_replication, uid, int(time.time()))
+        system.quotas, system.strict_replication, uid, int(time.time()),
+        system.highest_version)
     for index, pool in enumerate(system.pools):
         # The second pool has id 65537 in every recording of mmlspool.
         state.execute('INSERT INTO pool VALUES (?, ?, ?, ?, ?)', system.name,

@@ -31,7 +31,8 @@ class FileSystem:
 
     __slots__ = ('name', 'mount_name', 'data', 'mounted', 'block_size',
                  'version', 'default_data', 'max_data', 'default_metadata',
-                 'max_metadata', 'quotas', 'strict', 'uid', 'created')
+                 'max_metadata', 'quotas', 'strict', 'uid', 'created',
+                 'highest_version')
 
     name: str
     mount_name: str
@@ -47,6 +48,7 @@ class FileSystem:
     strict: str
     uid: str
     created: int
+    highest_version: str
 
     def __init__(self, row: tuple[object, ...]) -> None:
         for name, value in zip(self.__slots__, row):

@@ -23,12 +23,12 @@ NEEDS_DAEMON = True
 
 _USAGE = '{Device | all | all_local} [Option...] [-Y]'
 _VERSIONS = ('filesystemVersion', 'filesystemVersionLocal',
-             'filesystemVersionManager', 'filesystemVersionOriginal',
-             'filesystemHighestSupported')
+             'filesystemVersionManager', 'filesystemVersionOriginal')
+_HIGHEST = 'filesystemHighestSupported'
 # Which rows an option asks for. Cinder's driver uses -V, -T and --encryption;
 # the other letters are those of the attributes in mmcrfs and mmchfs.
 _ROWS = {
-    '-V': _VERSIONS, '-T': ('defaultMountPoint',),
+    '-V': (*_VERSIONS, _HIGHEST), '-T': ('defaultMountPoint',),
     '--encryption': ('encryption',), '-B': ('blockSize',),
     '-f': ('minFragmentSize',), '-i': ('inodeSize',),
     '-m': ('defaultMetadataReplicas',), '-M': ('maxMetadataReplicas',),
@@ -89,6 +89,7 @@ def attributes(call: calls.Call, system: filesystems.FileSystem
         ('defaultQuotasEnabled', 'none'), ('perfilesetQuotas', 'No'),
         ('filesetdfEnabled', 'No'),
         *((name, system.version) for name in _VERSIONS),
+        (_HIGHEST, system.highest_version),
         ('create-time', output.encode(output.date(system.created))),
         ('DMAPIEnabled', 'No'), ('logfileSize', 33554432),
         ('exactMtime', 'Yes'), ('suppressAtime', 'relatime'),

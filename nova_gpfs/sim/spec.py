@@ -70,12 +70,17 @@ class Fileset:
 
 @dataclasses.dataclass
 class FileSystem:
-    """A file system with its disks and filesets."""
+    """A file system with its disks and filesets.
+
+    ``highest_version`` is what the installed software could format it with;
+    as ``version``, unless the software has been updated since.
+    """
 
     name: str
     mount_name: str = ''
     block_size: int = MIB
     version: str = '22.00 (5.0.4.0)'
+    highest_version: str = ''
     default_data_replicas: int = 1
     max_data_replicas: int = 3
     default_metadata_replicas: int = 1
@@ -138,6 +143,7 @@ def parse(value: Spec | Mapping[str, Any] | None) -> Spec:
         system.nsds = [_build(Nsd, one) for one in system.nsds]
         system.filesets = [_build(Fileset, one) for one in system.filesets]
         system.mount_name = system.mount_name or system.name
+        system.highest_version = system.highest_version or system.version
     _check(spec)
     return spec
 

@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 
 SCHEMA = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -43,7 +43,8 @@ CREATE TABLE fs (
     version TEXT NOT NULL, default_data INTEGER NOT NULL,
     max_data INTEGER NOT NULL, default_metadata INTEGER NOT NULL,
     max_metadata INTEGER NOT NULL, quotas TEXT NOT NULL,
-    strict TEXT NOT NULL, uid TEXT NOT NULL, created INTEGER NOT NULL);
+    strict TEXT NOT NULL, uid TEXT NOT NULL, created INTEGER NOT NULL,
+    highest_version TEXT NOT NULL);
 CREATE TABLE pool (
     fs TEXT NOT NULL, name TEXT NOT NULL, id INTEGER NOT NULL,
     block_size INTEGER NOT NULL, write_affinity INTEGER NOT NULL,
