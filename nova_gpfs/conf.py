@@ -77,8 +77,8 @@ Related options:
         default=['mmlsattr'],
         item_type=types.String(choices=[
             'mmclone', 'mmchattr', 'mmgetstate', 'mmlsattr', 'mmlscluster',
-            'mmlsconfig', 'mmlsdisk', 'mmlsfileset', 'mmlsfs', 'mmlspool',
-            'mmlsquota']),
+            'mmlsconfig', 'mmlsdisk', 'mmlsfileset', 'mmlsfs', 'mmlsnsd',
+            'mmlspool', 'mmlsquota']),
         help="""
 GPFS commands that run as the user of nova-compute.
 

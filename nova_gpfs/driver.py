@@ -74,6 +74,9 @@ class GpfsDriver(abc.ABC):
     def disks(self, file_system: str) -> tuple[model.Disk, ...]:
         """Return the disks (NSDs) of a file system.
 
+        Their servers are left out where GPFS lists the disks and does not
+        say who serves them.
+
         :raises errors.NoSuchFileSystem: the cluster does not know it
         """
 

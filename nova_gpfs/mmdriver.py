@@ -25,15 +25,16 @@ from __future__ import annotations
 from collections.abc import Callable
 import contextlib
 import dataclasses
-import errno
 import os
 import stat
 from typing import Any, TypeVar
 
 from oslo_config import cfg
+from oslo_log import log as logging
 
 from nova_gpfs import driver
 from nova_gpfs import errors
+from nova_gpfs import lookup
 from nova_gpfs.mm import base
 from nova_gpfs.mm import mmchattr
 from nova_gpfs.mm import mmclone
@@ -44,19 +45,18 @@ from nova_gpfs.mm import mmlsconfig
 from nova_gpfs.mm import mmlsdisk
 from nova_gpfs.mm import mmlsfileset
 from nova_gpfs.mm import mmlsfs
+from nova_gpfs.mm import mmlsnsd
 from nova_gpfs.mm import mmlspool
 from nova_gpfs.mm import mmlsquota
 from nova_gpfs import model
 from nova_gpfs import privsep
 from nova_gpfs import run
 
+LOG = logging.getLogger(__name__)
+
 T = TypeVar('T')
 
 _DISK_MODE = 0o644
-
-# What the kernel says of a file on a file system whose daemon is gone (IBM
-# documentation, "GPFS daemon went down", "Quorum loss").
-_GONE = (errno.ESTALE, errno.ENODEV, errno.ENOTCONN)
 
 # Failures whose text does not tell why; a look may.
 _VAGUE = (errors.CommandFailed, errors.NotGpfs, errors.NotPermitted,
@@ -115,7 +115,11 @@ class MmDriver(driver.GpfsDriver):
         return self._ask(mmlsfileset.List(file_system))
 
     def disks(self, file_system: str) -> tuple[model.Disk, ...]:
-        return self._ask(mmlsdisk.List(file_system))
+        found = self._ask(mmlsdisk.List(file_system))
+        servers = self._servers(file_system)
+        return tuple(
+            dataclasses.replace(disk, servers=servers.get(disk.name, ()))
+            for disk in found)
 
     def quota(self, file_system: str, fileset: str) -> model.Quota | None:
         try:
@@ -138,7 +142,7 @@ class MmDriver(driver.GpfsDriver):
         try:
             self._confirm(path, lambda info: info.is_parent, failure, command)
         except _VAGUE as error:
-            names = _stat(path).st_nlink
+            names = lookup.status(path).st_nlink
             if names > 1:
                 raise errors.CannotClone(
                     f'{path} has {names} names (hard links)') from error
@@ -149,24 +153,24 @@ class MmDriver(driver.GpfsDriver):
 
     def snapshot(self, source: str, parent: str) -> model.Change:
         command = mmclone.Snap(source, parent)
-        _require_absent(parent)
+        lookup.require_absent(parent)
         failure = self._attempt(command)
         if isinstance(failure, errors.AlreadyExists):
             raise failure
         self._confirm(
             source,
-            lambda info: info.parent_inode == _stat(parent).st_ino,
+            lambda info: info.parent_inode == lookup.status(parent).st_ino,
             failure, command)
         return model.Change.MADE
 
     def clone(self, parent: str, target: str) -> model.Change:
         command = mmclone.Copy(parent, target)
-        wanted = _stat(parent)
-        _require_absent(target)
+        wanted = lookup.status(parent)
+        lookup.require_absent(target)
         failure = self._attempt(command)
         if isinstance(failure, errors.AlreadyExists):
             raise failure
-        if failure or not _is_file(target, wanted.st_size):
+        if failure or not lookup.is_file(target, wanted.st_size):
             self._confirm_clone(command, wanted.st_ino, failure)
         self._own(target)
         return model.Change.MADE
@@ -211,7 +215,7 @@ class MmDriver(driver.GpfsDriver):
         try:
             return self._ask(query)
         except _VAGUE as error:
-            if not _exists(path):
+            if not lookup.exists(path):
                 raise errors.NoSuchFile(path) from error
             raise
 
@@ -258,49 +262,28 @@ class MmDriver(driver.GpfsDriver):
                 os.unlink(target)
             raise
 
+    def _servers(self, file_system: str) -> dict[str, tuple[str, ...]]:
+        """Return the NSD servers of disks; of none when mmlsnsd fails.
+
+        It does where the file system belongs to another cluster: this one
+        knows no NSDs of it. The disks are no less there for that.
+        """
+        try:
+            return self._ask(mmlsnsd.List(file_system))
+        except errors.GpfsError as error:
+            LOG.info('Who serves the disks of %(name)s is not known: '
+                     '%(error)s', {'name': file_system, 'error': error})
+            return {}
+
     def _refusal(self, command: mmchattr.Change,
                  found: model.FileAttributes) -> errors.GpfsError | None:
         """Return why mmchattr cannot do it, None when that is not known."""
         with contextlib.suppress(errors.GpfsError):
             device = _file_system_of(command.path, self.file_systems())
             if device is not None:
-                return command.refusal(found, self.pools(device),
-                                       self.disks(device))
+                disks = self._ask(mmlsdisk.List(device))
+                return command.refusal(found, self.pools(device), disks)
         return None
-
-
-def _stat(path: str) -> os.stat_result:
-    try:
-        return os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise errors.NoSuchFile(path) from None
-    except PermissionError as error:
-        raise errors.NotPermitted(path) from error
-    except OSError as error:
-        if error.errno in _GONE:
-            raise errors.NotMounted(f'{path}: {error.strerror}') from error
-        raise
-
-
-def _exists(path: str) -> bool:
-    try:
-        _stat(path)
-    except errors.NoSuchFile:
-        return False
-    return True
-
-
-def _require_absent(path: str) -> None:
-    if _exists(path):
-        raise errors.AlreadyExists(path)
-
-
-def _is_file(path: str, size: int) -> bool:
-    try:
-        found = _stat(path)
-    except errors.GpfsError:
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_size == size
 
 
 def _not_done(command: base.Effect) -> errors.CommandFailed:

@@ -31,6 +31,7 @@ from nova_gpfs.mm import mmlsconfig
 from nova_gpfs.mm import mmlsdisk
 from nova_gpfs.mm import mmlsfileset
 from nova_gpfs.mm import mmlsfs
+from nova_gpfs.mm import mmlsnsd
 from nova_gpfs.mm import mmlspool
 from nova_gpfs.mm import mmlsquota
 
@@ -40,7 +41,8 @@ _CLASSES: tuple[type[base.Command[Any]], ...] = (
     mmclone.Split,
     mmgetstate.Get,
     mmlsattr.List, mmlscluster.List, mmlsconfig.List, mmlsdisk.List,
-    mmlsfileset.List, mmlsfs.List, mmlspool.List, mmlsquota.List,
+    mmlsfileset.List, mmlsfs.List, mmlsnsd.List, mmlspool.List,
+    mmlsquota.List,
 )
 
 

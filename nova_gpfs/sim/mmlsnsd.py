@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from nova_gpfs.sim import call as calls
+from nova_gpfs.sim import filesystems
 from nova_gpfs.sim import output
 
 NEEDS_DAEMON = False
@@ -29,9 +30,12 @@ def run(call: calls.Call) -> None:
     found, rest = calls.options(call, '-a -L -m -M -X -Y', '-f -d', _USAGE)
     if rest:
         raise calls.Refusal('usage', usage=_USAGE)
+    device = found.get('-f')
+    if device is not None:
+        device = filesystems.named(call.state, device).name
     disks = call.state.rows(
         'SELECT fs, name, volume, servers FROM nsd WHERE fs = ? OR ? '
-        'ORDER BY id', found.get('-f'), '-f' not in found)
+        'ORDER BY id', device, device is None)
     if '-Y' in found:
         call.say(output.header('mmlsnsd', _COLUMNS, 'nsd'))
         call.say(*(output.row('mmlsnsd', *disk, '', subtype='nsd')

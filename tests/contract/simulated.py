@@ -41,6 +41,7 @@ def _spec():
     system.filesets.append(spec.Fileset('full', 'full', hard=64 * KIB))
     quiet = spec.standard_file_system('fs1')
     quiet.quotas = 'none'
+    quiet.highest_version = '39.00 (6.0.1.0)'
     return spec.Spec(file_systems=[system, quiet])
 
 
@@ -143,6 +144,23 @@ class Trouble(suite.Contract):
         self.assertRaises(self.not_gpfs + (errors.CannotClone,),
                           self.gpfs.clone, self.master(),
                           self.elsewhere('other', 'disk'))
+
+    def test_each_disk_has_its_servers(self):
+        self.assertEqual(
+            {'1': {('node1',)}, '2': {('node2',)}, '3': {('node3',)}},
+            {group: {disk.servers for disk in self.gpfs.disks('fs0')
+                     if disk.failure_group == group} for group in '123'})
+
+    def test_disks_are_listed_where_mmlsnsd_fails(self):
+        for action in ('fail', 'garbage', 'kill'):
+            self.spoil('mmlsnsd', action)
+            disks = self.gpfs.disks('fs0')
+            self.assertEqual({()}, {disk.servers for disk in disks})
+            self.assertEqual(6, len(disks))
+
+    def test_the_release_of_the_software_is_known(self):
+        self.assertEqual((5, 0, 4, 0), self.gpfs.file_system('fs0').release)
+        self.assertEqual((6, 0, 1, 0), self.gpfs.file_system('fs1').release)
 
     def test_a_quota_is_in_bytes(self):
         self.assertEqual(64 * KIB,

@@ -100,6 +100,11 @@ class TestsOfTheCluster(Contract):
     def test_disks_are_described(self):
         disks = self.gpfs.disks(self.device)
         self.assertIn('system', {disk.pool for disk in disks})
+        nodes = {name.split('.')[0] for node in self.gpfs.cluster().nodes
+                 for name in (node.daemon_name, node.admin_name)}
+        for disk in disks:
+            self.assertEqual(set(), {name.split('.')[0]
+                                     for name in disk.servers} - nodes)
         self.assertTrue(any(disk.availability == 'up' for disk in disks))
 
     def test_an_unknown_file_system_is_an_error_of_its_own(self):

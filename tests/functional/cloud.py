@@ -46,7 +46,7 @@ CONF = conf.CONF
 MIB = 2 ** 20
 ALL_COMMANDS = ['mmclone', 'mmchattr', 'mmgetstate', 'mmlsattr',
                 'mmlscluster', 'mmlsconfig', 'mmlsdisk', 'mmlsfileset',
-                'mmlsfs', 'mmlspool', 'mmlsquota']
+                'mmlsfs', 'mmlsnsd', 'mmlspool', 'mmlsquota']
 
 
 class Glance(nova_fixtures.GlanceFixture):

@@ -29,7 +29,7 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'conf', 'conf_policies', 'guard', 'incoming', 'masters', 'mm',
+    'conf', 'conf_policies', 'guard', 'incoming', 'lookup', 'masters', 'mm',
     'mmdriver', 'offer', 'placements', 'policy', 'privsep', 'probe', 'run',
     'storage'}
 
@@ -41,6 +41,7 @@ MAY_IMPORT = {
     'conf_policies': VALUES | {'policy'},
     'errors': frozenset(),
     'layout': frozenset(),
+    'lookup': VALUES,
     'model': frozenset(),
     'mm': VALUES,
     'run': VALUES | {'mm'},
@@ -51,7 +52,7 @@ MAY_IMPORT = {
     'offer': VALUES | {'driver'},
     'placements': VALUES | {'policy'},
     'location': VALUES | {'driver'},
-    'mmdriver': VALUES | {'driver', 'mm', 'run', 'privsep', 'conf'},
+    'mmdriver': VALUES | {'driver', 'lookup', 'mm', 'run', 'privsep', 'conf'},
     'guard': GPFS,
     'probe': GPFS,
     'incoming': GPFS | {'guard'},

@@ -160,6 +160,45 @@ filesetName:id:status:path:inodeSpace:isInodeSpaceOwner:"
                           'nope')
 
 
+class TestDisks(test_run.ProgramsTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.gpfs = mmdriver.MmDriver(run.Local(self.mm_path, 1.0, 1.0),
+                                      self.fail)
+        columns = ('nsdName:failureGroup:storagePool:data:metadata:status:'
+                   'availability')
+        self.program('mmlsdisk', f'''
+            echo "mmlsdisk::HEADER:version:reserved:reserved:{columns}:"
+            echo mmlsdisk::0:1:::a:1:system:yes:yes:ready:up:
+            echo mmlsdisk::0:1:::b:2:system:yes:yes:ready:up:
+        ''')
+
+    def servers(self):
+        return [disk.servers for disk in self.gpfs.disks('fs0')]
+
+    def test_a_disk_has_the_servers_that_mmlsnsd_names(self):
+        columns = 'fileSystem:diskName:volumeId:serverList'
+        self.program('mmlsnsd', f'''
+            echo "mmlsnsd:nsd:HEADER:version:reserved:reserved:{columns}:"
+            echo mmlsnsd:nsd:0:1:::fs0:b:9:two,one:
+        ''')
+        self.assertEqual([(), ('two', 'one')], self.servers())
+
+    def test_disks_are_listed_where_mmlsnsd_fails(self):
+        for script in ('echo "mmlsnsd: Boo" >&2; exit 1', 'echo nonsense',
+                       'exit 0', 'sleep 60'):
+            self.program('mmlsnsd', script)
+            self.assertEqual([(), ()], self.servers())
+
+    def test_disks_are_listed_where_there_is_no_mmlsnsd(self):
+        self.assertEqual([(), ()], self.servers())
+
+    def test_a_failing_mmlsdisk_is_a_failure(self):
+        self.program('mmlsdisk', 'echo "mmlsdisk: Boo" >&2; exit 1')
+        self.assertRaises(errors.CommandFailed, self.gpfs.disks, 'fs0')
+
+
 class TestLooking(base.BaseTestCase):
 
     def test_a_file_system_that_is_gone_is_not_a_missing_file(self):

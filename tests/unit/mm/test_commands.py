@@ -31,6 +31,7 @@ from nova_gpfs.mm import mmlsconfig
 from nova_gpfs.mm import mmlsdisk
 from nova_gpfs.mm import mmlsfileset
 from nova_gpfs.mm import mmlsfs
+from nova_gpfs.mm import mmlsnsd
 from nova_gpfs.mm import mmlspool
 from nova_gpfs.mm import mmlsquota
 from nova_gpfs import model
@@ -57,6 +58,7 @@ class TestArgv(base.BaseTestCase):
                 (mmlsfs.List('all'), 'mmlsfs all -Y'),
                 (mmlspool.List('fs0'), 'mmlspool fs0'),
                 (mmlsdisk.List('fs0'), 'mmlsdisk fs0 -Y'),
+                (mmlsnsd.List('fs0'), 'mmlsnsd -f fs0 -Y'),
                 (mmlsfileset.List('fs0'), 'mmlsfileset fs0 -Y'),
                 (mmlsquota.List('fs0', 'nova'), 'mmlsquota -j nova -Y fs0'),
                 (mmlscluster.List(), 'mmlscluster -Y'),
@@ -189,8 +191,18 @@ class TestFileSystems(base.BaseTestCase):
                 max_data_replicas=2, default_metadata_replicas=2,
                 max_metadata_replicas=2, uid='090B5475:5E4F9685',
                 quotas_enforced='none', filesetdf=False,
-                strict_replication='whenpossible'),
+                strict_replication='whenpossible', release=(5, 0, 4, 0)),
             found)
+
+    def test_the_release_is_that_of_the_software(self):
+        text = recordings.read('5.0.4/mmlsfs-one')
+        for highest, release in (('39.00 (6.0.1.0)', (6, 0, 1, 0)),
+                                 ('', (5, 0, 4, 0)), ('39.00', ())):
+            found, = mmlsfs.List('FS1').parse(text.replace(
+                'filesystemHighestSupported:22.00 (5.0.4.0)',
+                f'filesystemHighestSupported:{highest}'))
+            self.assertEqual(((22, 0), release),
+                             (found.version, found.release))
 
     def test_rows_of_several_file_systems_may_be_mixed(self):
         one = recordings.read('5.0.4/mmlsfs-one')
@@ -288,6 +300,35 @@ class TestDisks(base.BaseTestCase):
         self.assertIsNone(disk.size)
 
 
+class TestServers(base.BaseTestCase):
+
+    def test_servers_by_disk_the_preferred_one_first(self):
+        found = outcome(mmlsnsd.List('FS1'), '5.0.4/mmlsnsd-all')
+        self.assertEqual(('server-4.domain.com', 'server-3.domain.com'),
+                         found['nsd2'])
+        self.assertEqual({'nsd1', 'nsd2', 'nsd3', 'nsd4'}, set(found))
+
+    def test_other_columns_and_a_disk_of_no_file_system(self):
+        self.assertEqual(('ec03',), outcome(
+            mmlsnsd.List('fs1'), '5.2.1/mmlsnsd-long')['nsd10'])
+        self.assertEqual(
+            {'disk1': ('filer1',), 'disk2': ('filer2',),
+             'disk3': ('filer3',)},
+            outcome(mmlsnsd.List('gpfs1'), 'unstated/mmlsnsd-free'))
+
+    def test_a_disk_that_every_node_reaches_has_no_servers(self):
+        text = recordings.read('unstated/mmlsnsd-free')
+        self.assertEqual((), mmlsnsd.List('gpfs1').parse(
+            text.replace('filer2', ''))['disk2'])
+
+    def test_rows_without_the_column_are_not_understood(self):
+        text = recordings.read('5.0.4/mmlsnsd-all')
+        for broken in (text.replace('serverList', 'renamed'), '',
+                       text.replace('mmlsnsd:nsd:', 'mmlsnsd::')):
+            self.assertRaises(errors.OutputNotUnderstood,
+                              mmlsnsd.List('FS1').parse, broken)
+
+
 class TestQuota(base.BaseTestCase):
 
     LIST = mmlsquota.List('test', 'qtest1')
@@ -366,6 +407,7 @@ def _examples():
         mmlsdisk.List('fs0'): 'unstated/mmlsdisk-pools',
         mmlsfileset.List('fs0'): 'unstated/mmlsfileset-unlinked',
         mmlsfs.List('FS1'): '5.0.4/mmlsfs-one',
+        mmlsnsd.List('FS1'): '5.0.4/mmlsnsd-all',
         mmlspool.List('fs0'): 'unstated/mmlspool-four',
         mmlsquota.List('test', 'qtest1'): 'unstated/mmrepquota-filesets',
     }

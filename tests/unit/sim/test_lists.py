@@ -51,6 +51,7 @@ class NodesTest(simulated.SimulatedTestCase):
 
 
 class FileSystemsTest(simulated.SimulatedTestCase):
+    SPEC = simulated.spec(highest_version='39.00 (6.0.1.0)')
 
     def test_mmlsfs_has_one_row_for_each_attribute(self):
         rows = {row['fieldName']: row['data']
@@ -69,8 +70,18 @@ class FileSystemsTest(simulated.SimulatedTestCase):
         self.assertEqual('22.00 (5.0.4.0)',
                          self.rows('mmlsfs', 'fs0', '-V')[0]['data'])
 
+    def test_mmlsfs_tells_what_the_software_could_do(self):
+        self.assertEqual(
+            {'filesystemVersion': '22.00 (5.0.4.0)',
+             'filesystemHighestSupported': '39.00 (6.0.1.0)'},
+            {row['fieldName']: row['data']
+             for row in self.rows('mmlsfs', 'fs0')
+             if row['fieldName'] in ('filesystemVersion',
+                                     'filesystemHighestSupported')})
+
     def test_an_unknown_file_system_is_refused_by_all(self):
         for name, *arguments in (('mmlsfs',), ('mmlspool',), ('mmlsdisk',),
+                                 ('mmlsnsd', '-f'),
                                  ('mmlsfileset',), ('mmdf',), ('mmlsmount',),
                                  ('mmlsquota', '-j', 'nova')):
             self.refused(1, f'{name}: File system nix is not known to the '
@@ -125,6 +136,26 @@ class FileSystemsTest(simulated.SimulatedTestCase):
             shown = self.did(*arguments)
             self.assertNotIn('HEADER', shown)
             self.assertGreater(len(shown.split()), 3)
+
+
+class ServersTest(simulated.SimulatedTestCase):
+    SPEC = {'file_systems': [
+        {'name': 'fs0', 'nsds': [{'name': 'a', 'servers': 'node2,node1'},
+                                 {'name': 'b'}],
+         'filesets': [{'name': 'nova', 'path': 'nova'}]},
+        {'name': 'fs1', 'nsds': [{'name': 'c', 'servers': 'node3'}]}]}
+
+    def test_mmlsnsd_has_the_recorded_columns(self):
+        rows = self.rows('mmlsnsd', '-f', '/dev/fs0')
+        self.assertEqual(
+            ['fileSystem', 'diskName', 'volumeId', 'serverList', 'thinDisk'],
+            [name for name in rows[0] if name != 'subtype'])
+        self.assertEqual(
+            [('fs0', 'a', 'node2,node1'), ('fs0', 'b', '')],
+            [(row['fileSystem'], row['diskName'], row['serverList'])
+             for row in rows])
+        self.assertEqual(['a', 'b', 'c'], [
+            row['diskName'] for row in self.rows('mmlsnsd', '-a')])
 
 
 class FilesetsTest(simulated.SimulatedTestCase):

@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What stat(2) says of a path, and which of our errors that is."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from nova_gpfs import errors
+
+# What the kernel says of a file on a file system whose daemon is gone (IBM
+# documentation, "GPFS daemon went down", "Quorum loss").
+_GONE = (errno.ESTALE, errno.ENODEV, errno.ENOTCONN)
+
+
+def status(path: str) -> os.stat_result:
+    """Return the status of a file; a symbolic link is not followed.
+
+    :raises errors.NoSuchFile: nothing is there
+    :raises errors.NotMounted: the file system is gone
+    :raises errors.NotPermitted: this user may not look
+    """
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise errors.NoSuchFile(path) from None
+    except PermissionError as error:
+        raise errors.NotPermitted(path) from error
+    except OSError as error:
+        if error.errno in _GONE:
+            raise errors.NotMounted(f'{path}: {error.strerror}') from error
+        raise
+
+
+def exists(path: str) -> bool:
+    """Whether anything is there; raises what ``status`` raises otherwise."""
+    try:
+        status(path)
+    except errors.NoSuchFile:
+        return False
+    return True
+
+
+def require_absent(path: str) -> None:
+    """Refuse a path at which anything is.
+
+    :raises errors.AlreadyExists: something is there
+    """
+    if exists(path):
+        raise errors.AlreadyExists(path)
+
+
+def is_file(path: str, size: int) -> bool:
+    """Whether a regular file of that size in bytes can be seen there."""
+    try:
+        found = status(path)
+    except errors.GpfsError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == size
