@@ -108,8 +108,8 @@ def _add_looking(commands: Commands[argparse.ArgumentParser]) -> None:
         '--fs', default=None)
     _add(commands, 'check', 'look for what GPFS would not have allowed')
     _add(commands, 'calls', 'print the calls of mm programs')
-    _add(commands, 'blocks', 'print who holds the blocks of a file'
-         ).add_argument('path')
+    _add(commands, 'blocks', 'print where the blocks of a file are and who '
+         'holds them').add_argument('path')
     claims = _add(commands, 'claims', 'print what is claimed about GPFS')
     claims.add_argument('--rst', action='store_true')
 
@@ -123,6 +123,9 @@ def _add_disturbing(commands: Commands[argparse.ArgumentParser]) -> None:
     node = _add(commands, 'node', 'change the state of a node')
     node.add_argument('node')
     node.add_argument('state', choices=cluster.NODE_STATES)
+    writer = _add(commands, 'writer', 'say which node writes to a file')
+    writer.add_argument('path')
+    writer.add_argument('node')
     for name in ('mount', 'unmount'):
         _add(commands, name, f'{name} a file system').add_argument('fs')
 

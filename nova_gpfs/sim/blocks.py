@@ -10,13 +10,15 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Which inode holds each block of a file.
+"""Which inode holds each block of a file, and where its replicas lie.
 
 Nothing records this while guests write. A clone owns the blocks in which it
 differs from its parent, so the contents are compared when somebody asks. GPFS
 copies a whole file-system block as soon as one byte of it changes (IBM
 documentation, File clones and disk space management); a block written with
 what it held before is the one case that looks shared here and is not there.
+For the same reason nobody knows which node wrote a block: it is taken to be
+the file's writer, unless the block was there when another node became that.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import os
 from nova_gpfs.sim import census as censuses
 from nova_gpfs.sim import data
 from nova_gpfs.sim import files
+from nova_gpfs.sim import layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,17 +39,23 @@ FRAGMENT = 8192
 
 
 class Block:
-    """A block of a file; ``size`` is what one replica of it takes."""
+    """A block of a file.
 
-    __slots__ = ('index', 'inode', 'pool', 'replicas', 'size')
+    ``size`` is what one replica of it takes; ``failure_groups`` are those of
+    its replicas, the first one's first.
+    """
+
+    __slots__ = ('index', 'inode', 'pool', 'replicas', 'size',
+                 'failure_groups')
 
     def __init__(self, index: int, inode: int, pool: str, replicas: int,
-                 size: int) -> None:
+                 size: int, failure_groups: list[str]) -> None:
         self.index = index
         self.inode = inode
         self.pool = pool
         self.replicas = replicas
         self.size = size
+        self.failure_groups = failure_groups
 
 
 class Content:
@@ -61,7 +70,7 @@ class Content:
             index for start, end in data.extents(self.fd, self.size)
             for index in range(start // block_size,
                                (end - 1) // block_size + 1)}
-        self.layers: list[tuple[str, int, bytes]] = []
+        self.layers: list[layers.Layer] = []
 
     def read(self, index: int) -> bytes:
         """Return a block, what lies beyond the end as zeros."""
@@ -73,16 +82,12 @@ class Content:
         count = min(self.size - index * self.block_size, self.block_size)
         return -(-count // FRAGMENT) * FRAGMENT
 
-    def placed(self, index: int) -> tuple[str, int]:
-        """Return pool and replicas of a block that this file holds.
-
-        A layer lists the blocks that a deferred mmchattr has left where they
-        were; of several, the oldest says where a block is.
-        """
-        for pool, replicas, blocks in self.layers:
-            if index < len(blocks) and blocks[index]:
-                return pool, replicas
-        return self.file.pool, self.file.data_replicas
+    def placed(self, index: int) -> layers.Layer:
+        """Return how a block lies that this file holds."""
+        for layer in self.layers:
+            if layer.holds(index):
+                return layer
+        return layers.usual(self.file)
 
 
 class Chain:
@@ -96,9 +101,8 @@ class Chain:
             path, file = census.paths[file.parent], census.files[file.parent]
             self.members.append(Content(path, file, size))
         for member in self.members:
-            member.layers = state.rows(
-                'SELECT pool, replicas, blocks FROM layer WHERE file = ? '
-                'ORDER BY id', member.file.id)
+            member.layers = layers.of(state, member.file)
+        self._allocation = census.allocation
 
     def __enter__(self) -> Chain:
         return self
@@ -115,10 +119,15 @@ class Chain:
         for index in range(count):
             holder = self._holder(index)
             if holder is not None:
-                found.append(Block(index, holder.file.ino,
-                                   *holder.placed(index),
-                                   holder.takes(index)))
+                found.append(self._block(index, holder))
         return found
+
+    def _block(self, index: int, holder: Content) -> Block:
+        lies = holder.placed(index)
+        return Block(index, holder.file.ino, lies.pool, lies.replicas,
+                     holder.takes(index), self._allocation.groups(
+                         lies.pool, lies.replicas, index, lies.node,
+                         lies.affinity))
 
     def _holder(self, index: int) -> Content | None:
         """Return who holds a block: the eldest that has it unchanged."""

@@ -24,7 +24,8 @@ from nova_gpfs.sim import store
 
 PROGRAMS = ('mmchattr', 'mmclone', 'mmdf', 'mmgetstate', 'mmlsattr',
             'mmlscluster', 'mmlsconfig', 'mmlsdisk', 'mmlsfileset', 'mmlsfs',
-            'mmlsmount', 'mmlsnode', 'mmlsnsd', 'mmlspool', 'mmlsquota')
+            'mmlsmount', 'mmlsnode', 'mmlsnsd', 'mmlspool', 'mmlsquota',
+            'mmrestripefile')
 
 # Linux cuts a #! line at 256 bytes (BINPRM_BUF_SIZE), older ones at 128, and
 # passes everything after the first blank as one argument.
@@ -91,9 +92,11 @@ def _enter_file_system(state: store.Store, system: specs.FileSystem,
         system.highest_version)
     for index, pool in enumerate(system.pools):
         # The second pool has id 65537 in every recording of mmlspool.
-        state.execute('INSERT INTO pool VALUES (?, ?, ?, ?, ?)', system.name,
-                      pool, 65536 + index if index else 0, system.block_size,
-                      int(pool in system.write_affinity_pools))
+        state.execute('INSERT INTO pool VALUES (?, ?, ?, ?, ?, ?, ?)',
+                      system.name, pool, 65536 + index if index else 0,
+                      system.block_size,
+                      int(pool in system.write_affinity_pools),
+                      system.write_affinity_depth, system.block_group_factor)
     for nsd in system.nsds:
         _enter_nsd(state, system.name, nsd)
     root = specs.Fileset('root', '', independent=True,

@@ -24,6 +24,7 @@ from nova_gpfs.sim import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from nova_gpfs.sim import allocation
     from nova_gpfs.sim import filesystems
     from nova_gpfs.sim import store
 
@@ -34,6 +35,8 @@ class Census:
     def __init__(self, state: store.Store,
                  system: filesystems.FileSystem) -> None:
         self.system = system
+        self._state = state
+        self._allocation: allocation.Allocation | None = None
         self.files: dict[int, files.File] = {}
         self.paths: dict[int, str] = {}
         self.strangers: dict[str, int] = {}
@@ -44,6 +47,15 @@ class Census:
             self.files[row[0]] = file
             self._by_inode.setdefault(file.ino, []).append(file)
         self._look(system.data)
+
+    @property
+    def allocation(self) -> allocation.Allocation:
+        """The disks that the blocks of the files are put on."""
+        if self._allocation is None:
+            from nova_gpfs.sim import allocation
+            self._allocation = allocation.Allocation(self._state,
+                                                     self.system.name)
+        return self._allocation
 
     def _look(self, directory: str) -> None:
         """Look through a directory, which may be deleted meanwhile."""

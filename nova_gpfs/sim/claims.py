@@ -30,6 +30,10 @@ _ANSIBLE = ('IBM/ibm-spectrum-scale-install-infra, '
             'ibm_spectrumscale_utils.py')
 _IBM = 'IBM documentation, '
 _SPACE = _IBM + 'File clones and disk space management (5.2.3)'
+_FPO = _IBM + 'File Placement Optimizer (5.0.0)'
+_LOCALITY = _IBM + 'Data locality restore (4.2.2)'
+_DISTRIBUTING = _IBM + 'Distributing data across a cluster (5.2.3)'
+_RESTRIPE = _IBM + 'mmrestripefile command (5.0.4)'
 _MMCLONE = _IBM + 'mmclone command (6.0.1)'
 _CHATTR = _IBM + 'mmchattr command (5.0.4)'
 _FCNTL = 'gpfs_fcntl.h (IBM, in noobaa-core src/native/fs)'
@@ -52,6 +56,7 @@ FORMATS = {
     'mmlsfs -Y': _ANSIBLE + '; ' + _CINDER,
     'mmlsfs': UNRECORDED,
     'mmlspool': _EXPORTER + '; ' + _MMOXI,
+    'mmlspool -L': UNRECORDED + '; printed like mmlspool here',
     'mmlsfileset -Y': _EXPORTER + '; ' + _MMOXI,
     'mmlsfileset': UNRECORDED,
     'mmlsdisk -Y': _EXPORTER + '; ' + _MMOXI,
@@ -73,6 +78,8 @@ FORMATS = {
     'mmlsnsd': UNRECORDED,
     'mmlsnode': UNRECORDED,
     'mmlsnode -Y': UNRECORDED,
+    'mmrestripefile -z': 'NeSI support documentation',
+    'mmrestripefile, other options': UNRECORDED,
     'percent-encoding': _IBM + 'mmclidecode command (6.0.1)',
 }
 
@@ -128,6 +135,36 @@ RULES = {
     'A block in the last part of a file takes fragments of 8 KiB':
         _ANSIBLE + ' (minFragmentSize)',
     'mmchattr is for the owner of the file and for root': UNRECORDED,
+    'Replicas of a block lie in different failure groups':
+        _IBM + 'Increased data availability (5.0.5)',
+    'The blocks of a file go round the disks of its pool':
+        _IBM + 'Block allocation map (5.2.3)',
+    'The round begins with the first failure group in every file': UNRECORDED,
+    'Write affinity has no effect in pools without allowWriteAffinity': _FPO,
+    'Write affinity failure groups of a file come before depth and the node '
+    'that writes': _LOCALITY,
+    'A write affinity failure group is for one replica, and has * and ranges '
+    'for the numbers of a failure group': UNRECORDED,
+    'Depth 1 puts the first replica near the node that writes':
+        _LOCALITY + '; ' + _IBM
+        + 'Check the data locality (5.2.3), sample output',
+    'Depth 0, and a node without disks, spread blocks evenly': _DISTRIBUTING,
+    'Replicas for which there is no disk where they should be go elsewhere':
+        _LOCALITY,
+    'Blocks of one chunk, as many as the block group factor, lie alike': _FPO,
+    'Write affinity is for new blocks; those that are there stay':
+        _IBM + 'mmchpool command (6.0.1), which says it of pools',
+    'The node of the last mmclone or mmchattr of a file, or the one that was '
+    'noted, writes its new blocks': 'the simulator itself',
+    'mmrestripefile -l relocates blocks, -p moves them to the pool of the '
+    'file, -r restores replicas, -b rebalances and does what -r does':
+        _RESTRIPE,
+    'mmrestripefile -b breaks data locality and moves blocks to the pool':
+        _DISTRIBUTING + ', of mmrestripefs; ' + _IBM
+        + 'Restriping a GPFS file system (4.2.3), of mmrestripefs',
+    'mmrestripefile leaves blocks alone that a clone reads through its parent':
+        UNRECORDED,
+    'mmrestripefile is for the owner of the file and for root': UNRECORDED,
     'New files go to the pool system, or to the first that takes data':
         UNRECORDED,
     'mmgetstate, mmlscluster, mmlsconfig, mmlsnsd and mmlsnode answer while '

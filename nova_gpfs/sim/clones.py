@@ -90,6 +90,7 @@ def copy(call: calls.Call, parent_path: str, target_path: str) -> None:
 
     def record(draft: drafts.Draft) -> files.File:
         child = _offspring(call, parent, target, draft)
+        child.writer = call.node
         child.parent = parent.file.id
         child.depth = (parent.file.depth or 0) + 1
         child.save(call.state)
@@ -111,6 +112,9 @@ def snap(call: calls.Call, source_path: str, target_path: str) -> None:
     mode = {'source': source.status.st_mode & 0o777,
             'umask': 0o666 & ~_umask()}[call.switch('snap_mode')]
 
+    from nova_gpfs.sim import layers
+    owned = _owned(call, source)
+
     def record(draft: drafts.Draft) -> files.File:
         child = _again(call, source)
         if child.sealed:
@@ -124,9 +128,24 @@ def snap(call: calls.Call, source_path: str, target_path: str) -> None:
         source.adopt(call.state)
         call.state.execute('UPDATE layer SET file = ? WHERE file = ?',
                            parent.id, child.id)
+        layers.keep(call.state, parent, owned, as_of=child)
+        child.writer = call.node
+        child.save(call.state)
         return parent
 
     _make(call, source, target, mode, record)
+
+
+def _owned(call: calls.Call, source: files.Found) -> bytes:
+    """Return the blocks that stay in place under another file's attributes.
+
+    They become a new parent's, which may have others than the source has.
+    """
+    from nova_gpfs.sim import blocks
+    from nova_gpfs.sim import writers
+    if call.switch('clone_placement') == 'source':
+        return writers.at_stake(call.state, source)
+    return blocks.owned(call.state, source)
 
 
 def snap_in_place(call: calls.Call, path: str) -> None:
@@ -150,9 +169,14 @@ def detach(call: calls.Call, path: str, everything: bool) -> None:
     """Take a clone off all its ancestors, or off its parent alone."""
     found = source_of(call, path)
     limits.require_room(call, found.system, found.path)
+    from nova_gpfs.sim import layers
+    from nova_gpfs.sim import writers
+    owned = writers.at_stake(call.state, found)
     with call.state.change():
         file = found.file = _again(call, found)
         if _may_detach(call, found):
+            layers.keep(call.state, file, owned)
+            file.writer = call.node
             parent = files.by_id(call.state, file.parent or 0)
             file.parent = None if everything else parent.parent
             file.depth = (file.depth or 1) - 1 if file.parent else None
@@ -185,14 +209,20 @@ def _again(call: calls.Call, found: files.Found) -> files.File:
 
 def _offspring(call: calls.Call, source: files.Found, target: str,
                draft: drafts.Draft) -> files.File:
-    """Return the record of a new file; xattrs and ACLs are not inherited."""
+    """Return the record of a new file; xattrs and ACLs are not inherited.
+
+    Its writer is that of the source.
+    """
     inside = os.path.relpath(target, source.system.data)
     file = files.fresh(call.state, source.system, inside,
                        draft.status().st_ino)
     file.tag = draft.tag
+    file.writer = source.file.writer
+    if call.switch('clone_affinity') == 'source':
+        file.write_affinity = source.file.write_affinity
     if call.switch('clone_placement') == 'source':
         for name in ('pool', 'data_replicas', 'max_data',
-                     'metadata_replicas', 'max_metadata', 'write_affinity'):
+                     'metadata_replicas', 'max_metadata'):
             setattr(file, name, getattr(source.file, name))
     return file
 

@@ -27,6 +27,7 @@ from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import census
 from nova_gpfs.sim import check
 from nova_gpfs.sim import faultlist
+from nova_gpfs.sim import files
 from nova_gpfs.sim import filesystems
 from nova_gpfs.sim import mmgetstate
 from nova_gpfs.sim import mount
@@ -34,6 +35,7 @@ from nova_gpfs.sim import spec as specs
 from nova_gpfs.sim import store
 from nova_gpfs.sim import switches
 from nova_gpfs.sim import tree
+from nova_gpfs.sim import writers
 
 Spec = specs.Spec
 NODE_STATES = (*mmgetstate.STATES, 'no-cluster')
@@ -87,11 +89,14 @@ class Cluster:
         if state not in NODE_STATES:
             raise NotThere(f'no state {state}')
         with self._state() as known:
-            if not known.rows('SELECT 1 FROM node WHERE name = ?', node):
-                raise NotThere(f'no node {node}')
+            self._require_node(known, node)
             with known.change():
                 known.execute('UPDATE node SET state = ? WHERE name = ?',
                               state, node)
+
+    def _require_node(self, state: store.Store, node: str) -> None:
+        if not state.rows('SELECT 1 FROM node WHERE name = ?', node):
+            raise NotThere(f'no node {node}')
 
     def unmount(self, fs: str = 'fs0') -> None:
         """Leave an empty directory where the file system was mounted."""
@@ -109,7 +114,10 @@ class Cluster:
             return tree.grow(state, _system(state, fs))
 
     def blocks(self, path: str | os.PathLike[str]) -> list[blocks.Block]:
-        """Return the blocks of a file that hold data, and who holds them."""
+        """Return the blocks of a file that hold data, and who holds them.
+
+        Each with its pool and the failure groups of its replicas.
+        """
         real = os.path.realpath(path)
         with self._state() as state:
             place = filesystems.locate(state, real)
@@ -118,6 +126,20 @@ class Cluster:
             known = census.Census(state, place[0])
             file = known.at(state, real, place[1])
             return blocks.of_file(state, known, file, real)
+
+    def note_writer(self, path: str | os.PathLike[str], node: str) -> None:
+        """Let a node write to a file from now on; its blocks stay in place.
+
+        Needed where no mm command has told, as after a live migration.
+        """
+        real = os.path.realpath(path)
+        with self._state() as state:
+            self._require_node(state, node)
+            place = filesystems.locate(state, real)
+            if place is None or not os.path.isfile(real):
+                raise NotThere(f'no file {path}')
+            writers.note(state, files.look(state, *place, real,
+                                           os.stat(real)), node)
 
     def usage(self, fs: str = 'fs0', fileset: str | None = None
               ) -> accounting.Usage:

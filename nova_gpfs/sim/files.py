@@ -35,12 +35,16 @@ TAG = 'user.nova_gpfs_sim'
 
 
 class File:
-    """A file; ``id`` is None while the state has no record of it."""
+    """A file; ``id`` is None while the state has no record of it.
+
+    ``writer`` is the node that is taken to write to it, '' if unknown.
+    """
 
     __slots__ = ('id', 'fs', 'ino', 'tag', 'path', 'fileset', 'parent',
                  'depth', 'sealed', 'size', 'mtime_ns', 'pool',
                  'data_replicas', 'max_data', 'metadata_replicas',
-                 'max_metadata', 'write_affinity', 'immutable', 'created')
+                 'max_metadata', 'write_affinity', 'immutable', 'created',
+                 'writer')
 
     id: int | None
     fs: str
@@ -61,6 +65,7 @@ class File:
     write_affinity: str
     immutable: int
     created: int
+    writer: str
 
     def __init__(self, row: tuple[object, ...]) -> None:
         for name, value in zip(self.__slots__, row):
@@ -123,7 +128,7 @@ def fresh(state: store.Store, system: filesystems.FileSystem, inside: str,
         filesystems.fileset_of(state, system, inside), None, None, 0, None,
         None, filesystems.default_pool(state, system), system.default_data,
         system.max_data, system.default_metadata, system.max_metadata, '', 0,
-        int(time.time())))
+        int(time.time()), ''))
 
 
 class Found:
@@ -169,8 +174,14 @@ def find(call: calls.Call, path: str, family: str,
     if place is None:
         raise calls.Refusal(f'{family}.not_gpfs', path=path)
     filesystems.require_mounted(call, place[0])
-    file = recorded(call.state, place[0].name, status.st_ino, read_tag(path))
+    return look(call.state, *place, path, status)
+
+
+def look(state: store.Store, system: filesystems.FileSystem, inside: str,
+         path: str, status: os.stat_result) -> Found:
+    """Return a file that is there, with its record or a fresh one."""
+    file = recorded(state, system.name, status.st_ino, read_tag(path))
     if file is None:
-        file = fresh(call.state, *place, status.st_ino)
+        file = fresh(state, system, inside, status.st_ino)
         file.created = int(status.st_ctime)
-    return Found(path, place[0], place[1], status, file)
+    return Found(path, system, inside, status, file)

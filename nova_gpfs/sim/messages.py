@@ -102,6 +102,8 @@ ATTRIBUTES = {
         'dirscape, fixture of discover/attribute'),
     'chattr.missing': Message(
         '{path}: No such file or directory\n' + _EXAMINE, 2),
+    'chattr.denied': Message(
+        '{path}: Permission denied\n' + _EXAMINE, 13),
     'chattr.not_gpfs': Message(
         '{path}: Not a GPFS file\n' + _EXAMINE, 22,
         code_source=_FCNTL + '26'),

@@ -46,8 +46,10 @@ def _is_sane(wish: dict[str, str]) -> bool:
     wish.pop('-l', None)
     numbers = [wish[name] for name in (*_COUNTS, *_AFFINITY[:2])
                if name in wish]
+    groups = wish.get(_AFFINITY[2], '-')
     answers = [wish[name] for name in ('-i', '-D', '-a') if name in wish]
     return (bool(wish) and all(number.isdigit() for number in numbers)
+            and len(groups.split()) == 1
             and all(answer in ('yes', 'no') for answer in answers)
             and wish.get('-I', 'yes') in ('yes', 'defer'))
 
@@ -66,8 +68,7 @@ def _change(call: calls.Call, path: str, wish: dict[str, str]) -> None:
     if '-r' in wish or '-P' in wish:
         new.check_failure_groups(call)
     if any(name in wish for name in _AFFINITY):
-        new.write_affinity(call, ' '.join(
-            wish.get(name, '-') for name in _AFFINITY))
+        new.write_affinity(call, [wish.get(name) for name in _AFFINITY])
     if '-i' in wish:
         new.changed['immutable'] = int(wish['-i'] == 'yes')
     when = wish.get('-I') or call.switch('move_now')

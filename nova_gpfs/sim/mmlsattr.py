@@ -20,7 +20,9 @@ import stat
 from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import files
 from nova_gpfs.sim import filesystems
+from nova_gpfs.sim import layers
 from nova_gpfs.sim import output
+from nova_gpfs.sim import writers
 
 NEEDS_DAEMON = True
 
@@ -97,14 +99,21 @@ def _field(call: calls.Call, label: str, value: str) -> None:
 
 def _flags(call: calls.Call, file: files.File) -> str:
     """Return the flags; blocks that wait to be moved are ill placed."""
-    waiting = call.state.rows(
-        'SELECT pool, replicas FROM layer WHERE file = ?', file.id)
+    waiting = layers.of(call.state, file)
     flags = []
-    if any(pool != file.pool for pool, _replicas in waiting):
+    if any(_is_ill_placed(call, file, layer) for layer in waiting):
         flags.append('illplaced')
-    if any(replicas < file.data_replicas for _pool, replicas in waiting):
+    if any(layer.replicas < file.data_replicas for layer in waiting):
         flags.append('illreplicated')
     return ','.join(flags)
+
+
+def _is_ill_placed(call: calls.Call, file: files.File, layer: layers.Layer
+                   ) -> bool:
+    return layer.pool != file.pool or (
+        layer.affinity != file.write_affinity
+        and call.switch('affinity_flag') == 'illplaced'
+        and writers.allows_affinity(call.state, file.fs, layer.pool))
 
 
 def _misc(file: files.File) -> str:

@@ -19,8 +19,11 @@ from __future__ import annotations
 
 import os
 
+from nova_gpfs.sim import allocation
 from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import files
+from nova_gpfs.sim import layers
+from nova_gpfs.sim import writers
 
 _MOST = 3
 
@@ -77,14 +80,16 @@ class Wish:
         call.report(calls.Refusal('chattr.failure_groups_warning', None,
                                   **fields))
 
-    def write_affinity(self, call: calls.Call, value: str) -> None:
-        """Set write affinity, where the pool allows it."""
+    def write_affinity(self, call: calls.Call, values: list[str | None]
+                       ) -> None:
+        """Set write affinity, where the pool allows it; None leaves be."""
         pool = str(self._get('pool'))
-        rows = call.state.rows(
-            'SELECT write_affinity FROM pool WHERE fs = ? AND name = ?',
-            self.found.system.name, pool)
-        if rows and rows[0][0]:
-            self.changed['write_affinity'] = value
+        before = (self.found.file.write_affinity or allocation.UNSET).split(
+            ' ', 2)
+        if writers.allows_affinity(call.state, self.found.system.name, pool):
+            self.changed['write_affinity'] = ' '.join(
+                was if value is None else value
+                for was, value in zip(before, values))
         elif call.switch('write_affinity_elsewhere') == 'refuse':
             raise calls.Refusal('chattr.affinity', path=self.path, pool=pool)
 
@@ -96,32 +101,49 @@ def failure_groups(call: calls.Call, fs: str, pool: str) -> int:
         'pool = ? AND data = 1', fs, pool)[0][0])
 
 
-def apply(call: calls.Call, found: files.Found, changed: dict[str, object],
-          when: str) -> None:
-    """Enter new values; blocks that are there move now or stay behind."""
+def require_owner(call: calls.Call, found: files.Found) -> None:
+    """Refuse users who are neither the file's owner nor root."""
     if os.geteuid() not in (0, found.status.st_uid) and not call.is_root():
         raise calls.Refusal('chattr.not_permitted', path=found.path)
-    moves = any(changed.get(name, getattr(found.file, name))
-                != getattr(found.file, name)
-                for name in ('pool', 'data_replicas'))
-    blocks = _blocks(call, found) if moves and when == 'defer' else b''
+
+
+def apply(call: calls.Call, found: files.Found, changed: dict[str, object],
+          when: str) -> None:
+    """Enter new values; blocks that are there move now or stay behind.
+
+    Write affinity, and the node that ran the command, are for new blocks.
+    """
+    require_owner(call, found)
+    changed = {**changed, 'writer': call.node}
+    kept = _kept(call, found, changed, when)
     with call.state.change():
         if found.file.id is not None:
             found.file = files.by_id(call.state, found.file.id)
-        before = found.file.pool, found.file.data_replicas
+        found.adopt(call.state)
+        layers.keep(call.state, found.file, kept)
         for name, value in changed.items():
             setattr(found.file, name, value)
         found.adopt(call.state)
         if when == 'yes':
-            call.state.execute('DELETE FROM layer WHERE file = ?',
-                               found.file.id)
-        elif blocks:
-            call.state.execute(
-                'INSERT INTO layer (file, pool, replicas, blocks) VALUES '
-                '(?, ?, ?, ?)', found.file.id, *before, blocks)
+            layers.move(call.state, found.file,
+                        call.switch('moved_blocks') == 'anew')
+            layers.replicate(call.state, found.file)
 
 
-def _blocks(call: calls.Call, found: files.Found) -> bytes:
-    """Return which blocks the file owns now, a byte each."""
-    from nova_gpfs.sim import blocks
-    return blocks.owned(call.state, found)
+def _kept(call: calls.Call, found: files.Found, changed: dict[str, object],
+          when: str) -> bytes:
+    """Return the blocks that do not simply follow the new values."""
+    def differs(*names: str) -> bool:
+        return any(name in changed
+                   and changed[name] != getattr(found.file, name)
+                   for name in names)
+
+    if not found.is_regular:
+        return b''
+    if differs('pool', 'data_replicas') and (
+            when == 'defer' or call.switch('moved_blocks') == 'spread'):
+        from nova_gpfs.sim import blocks
+        return blocks.owned(call.state, found)
+    if differs('writer', 'write_affinity'):
+        return writers.at_stake(call.state, found)
+    return b''

@@ -74,6 +74,8 @@ class FileSystem:
 
     ``highest_version`` is what the installed software could format it with;
     as ``version``, unless the software has been updated since.
+    ``write_affinity_depth`` and ``block_group_factor`` are those of the pools
+    that allow write affinity.
     """
 
     name: str
@@ -90,6 +92,8 @@ class FileSystem:
     nsds: list[Nsd] = dataclasses.field(default_factory=list)
     filesets: list[Fileset] = dataclasses.field(default_factory=list)
     write_affinity_pools: list[str] = dataclasses.field(default_factory=list)
+    write_affinity_depth: int = 0
+    block_group_factor: int = 1
 
     @property
     def pools(self) -> list[str]:

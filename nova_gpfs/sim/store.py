@@ -48,6 +48,7 @@ CREATE TABLE fs (
 CREATE TABLE pool (
     fs TEXT NOT NULL, name TEXT NOT NULL, id INTEGER NOT NULL,
     block_size INTEGER NOT NULL, write_affinity INTEGER NOT NULL,
+    depth INTEGER NOT NULL, factor INTEGER NOT NULL,
     PRIMARY KEY (fs, name));
 CREATE TABLE nsd (
     id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, fs TEXT NOT NULL,
@@ -69,12 +70,14 @@ CREATE TABLE file (
     data_replicas INTEGER NOT NULL, max_data INTEGER NOT NULL,
     metadata_replicas INTEGER NOT NULL, max_metadata INTEGER NOT NULL,
     write_affinity TEXT NOT NULL DEFAULT '',
-    immutable INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL);
+    immutable INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL,
+    writer TEXT NOT NULL DEFAULT '');
 CREATE INDEX file_ino ON file (fs, ino);
 CREATE INDEX file_parent ON file (parent);
 CREATE TABLE layer (
     id INTEGER PRIMARY KEY, file INTEGER NOT NULL, pool TEXT NOT NULL,
-    replicas INTEGER NOT NULL, blocks BLOB NOT NULL);
+    replicas INTEGER NOT NULL, node TEXT NOT NULL, affinity TEXT NOT NULL,
+    blocks BLOB NOT NULL);
 CREATE INDEX layer_file ON layer (file);
 CREATE TABLE switch (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE fault (

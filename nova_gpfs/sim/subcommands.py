@@ -174,6 +174,13 @@ def blocks(arguments: Namespace) -> Answer:
             for block in found], 0
 
 
+def writer(arguments: Namespace) -> Answer:
+    """Note which node writes to a file."""
+    cluster.open(arguments.directory).note_writer(arguments.path,
+                                                  arguments.node)
+    return None, 0
+
+
 def claims(arguments: Namespace) -> Answer:
     """Print what is claimed about GPFS."""
     if arguments.rst:

@@ -89,6 +89,36 @@ SWITCHES = {
         'Pool and replicas that a clone and a snapped parent start with: '
         'those of the source, or the defaults of the file system',
         'source defaults'),
+    'clone_affinity': Switch(
+        'Write affinity that a clone and a snapped parent start with: that of '
+        'the source, or none (extended attributes are not inherited; whether '
+        'this is one is not known)',
+        'source none', 'IBM documentation, Creating a file clone (5.2.0)'),
+    'depth_two': Switch(
+        'Replicas after the first one with write affinity depth 2: the same '
+        'failure groups for the whole file, or all in turn',
+        'together spread'),
+    'affinity_flag': Switch(
+        'Flag of a file whose blocks lie otherwise than its write affinity '
+        'says: none, or illplaced (gpfs.h has a bit for it)',
+        'none illplaced'),
+    'moved_blocks': Switch(
+        'Blocks that mmchattr -P or mmrestripefile -p brings to a pool with '
+        'write affinity: laid out like new blocks, or spread over its failure '
+        'groups',
+        'anew spread'),
+    'relocating_node': Switch(
+        'Node whose failure group mmrestripefile -l takes where the file has '
+        'none of its own: the one it runs on, or the one that writes the file',
+        'caller writer'),
+    'relocate_moves_pools': Switch(
+        'mmrestripefile -l on blocks that mmchattr -I defer has left in '
+        'another pool: they stay there, or move as well',
+        'no yes'),
+    'restripe_output': Switch(
+        'What mmrestripefile prints when all went well with another option '
+        'than -z: as recorded of -z, or nothing',
+        'scan silent'),
     'pool_change': Switch(
         'mmchattr -P by a user who is not root',
         'root anyone', 'gpfs_fcntl.h (IBM), gpfsSetStoragePool_t'),

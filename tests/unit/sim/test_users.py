@@ -20,13 +20,14 @@ from nova_gpfs.sim import leases
 from nova_gpfs.sim import mmchattr
 from nova_gpfs.sim import mmclone
 from nova_gpfs.sim import mmlsfileset
+from nova_gpfs.sim import mmrestripefile
 from nova_gpfs.sim import program
 from nova_gpfs.sim import store
 from tests.unit.sim import simulated
 
 NOBODY = 65534
 # Loaded before the user changes, who may not be able to.
-LOADED = (mmchattr, mmclone, mmlsfileset, pwd)
+LOADED = (mmchattr, mmclone, mmlsfileset, mmrestripefile, pwd)
 
 
 class UsersTest(simulated.SimulatedTestCase):
@@ -65,6 +66,20 @@ class UsersTest(simulated.SimulatedTestCase):
         os.chmod(self.write('a'), 0o600)
         self.assertEqual((13, 'mmclone: Permission denied'),
                          self.as_nobody('mmclone', 'snap', 'a', 'p'))
+
+    def test_a_file_that_cannot_be_looked_at_is_refused(self):
+        self.write('a')
+        os.chmod(self.directory, 0o700)
+        for command, *arguments in (('mmchattr', '-r', '2'),
+                                    ('mmrestripefile', '-l')):
+            code, said = self.as_nobody(command, *arguments, 'a')
+            self.assertEqual((13, True), (code, 'Permission denied' in said))
+
+    def test_relocating_is_for_the_owner_and_root(self):
+        os.chown(self.write('a'), NOBODY, -1)
+        self.write('b')
+        self.assertEqual(0, self.as_nobody('mmrestripefile', '-l', 'a')[0])
+        self.assertEqual(1, self.as_nobody('mmrestripefile', '-l', 'b')[0])
 
     def test_a_directory_that_cannot_be_written_is_refused(self):
         self.master('m')
