@@ -65,8 +65,8 @@ Related options:
         help="""
 Time limit of one GPFS command that copies data, in seconds.
 
-This holds for ``mmclone split``, ``mmclone redirect`` and for ``mmchattr``
-where it moves existing blocks to another storage pool.
+This holds for ``mmclone split``, ``mmclone redirect``, ``mmrestripefile``
+and for ``mmchattr`` where it moves existing blocks to another storage pool.
 
 Related options:
 
@@ -78,7 +78,7 @@ Related options:
         item_type=types.String(choices=[
             'mmclone', 'mmchattr', 'mmgetstate', 'mmlsattr', 'mmlscluster',
             'mmlsconfig', 'mmlsdisk', 'mmlsfileset', 'mmlsfs', 'mmlsnsd',
-            'mmlspool', 'mmlsquota']),
+            'mmlspool', 'mmlsquota', 'mmrestripefile']),
         help="""
 GPFS commands that run as the user of nova-compute.
 

@@ -164,3 +164,23 @@ class GpfsDriver(abc.ABC):
         :raises errors.NoSuchPool: the file system has no such pool
         :raises errors.PlacementRefused: GPFS cannot grant it
         """
+
+    @abc.abstractmethod
+    def relocate(self, path: str) -> model.Change:
+        """Move the blocks of a file to where its write affinity wants them.
+
+        Takes as long as the blocks take to copy. Without a write affinity
+        failure group of the file, this host may count as the one that
+        writes, so it is to run where the instance is. Nothing is promised
+        for blocks that a clone reads through its parent.
+
+        ``MADE`` is the only answer. No mm command with a published output
+        tells where a block is, so it means that GPFS reported no failure and
+        has left the file with no flag like ``illreplicated`` that it did not
+        have before. After a time-out or a failure, some blocks may have been
+        moved; to do it again is harmless.
+
+        :raises errors.NoSuchFile: nothing is there
+        :raises errors.NotGpfs: the path is on another kind of file system
+        :raises errors.NoSpace: the disks near this host are full
+        """

@@ -48,6 +48,7 @@ from nova_gpfs.mm import mmlsfs
 from nova_gpfs.mm import mmlsnsd
 from nova_gpfs.mm import mmlspool
 from nova_gpfs.mm import mmlsquota
+from nova_gpfs.mm import mmrestripefile
 from nova_gpfs import model
 from nova_gpfs import privsep
 from nova_gpfs import run
@@ -208,6 +209,18 @@ class MmDriver(driver.GpfsDriver):
         raise (self._refusal(command, found) or failure
                or _not_done(command))
 
+    def relocate(self, path: str) -> model.Change:
+        before = self.attributes(path)
+        command = mmrestripefile.Relocate(path)
+        failure = self._attempt(command)
+        if failure:
+            raise failure
+        worse = set(_ills(self.attributes(path))) - set(_ills(before))
+        if worse:
+            raise errors.CommandFailed(
+                command.argv(), 0, '', f'{path} became {", ".join(worse)}')
+        return model.Change.MADE
+
     def _ask(self, query: base.Query[T]) -> T:
         return query.outcome(self._run(query))
 
@@ -289,6 +302,15 @@ class MmDriver(driver.GpfsDriver):
 def _not_done(command: base.Effect) -> errors.CommandFailed:
     return errors.CommandFailed(
         command.argv(), 0, '', 'It reported success, but did nothing')
+
+
+def _ills(found: model.FileAttributes) -> list[str]:
+    """Return the flags of blocks that are not as they should be.
+
+    How several are told apart is not published.
+    """
+    return [flag for text in found.flags for flag in text.split(',')
+            if flag.startswith('ill')]
 
 
 def _file_system_of(path: str,

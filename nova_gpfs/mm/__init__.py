@@ -34,6 +34,7 @@ from nova_gpfs.mm import mmlsfs
 from nova_gpfs.mm import mmlsnsd
 from nova_gpfs.mm import mmlspool
 from nova_gpfs.mm import mmlsquota
+from nova_gpfs.mm import mmrestripefile
 
 _CLASSES: tuple[type[base.Command[Any]], ...] = (
     mmchattr.Change,
@@ -43,6 +44,7 @@ _CLASSES: tuple[type[base.Command[Any]], ...] = (
     mmlsattr.List, mmlscluster.List, mmlsconfig.List, mmlsdisk.List,
     mmlsfileset.List, mmlsfs.List, mmlsnsd.List, mmlspool.List,
     mmlsquota.List,
+    mmrestripefile.Relocate,
 )
 
 

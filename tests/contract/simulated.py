@@ -23,6 +23,7 @@ from nova_gpfs import errors
 from nova_gpfs import model
 from nova_gpfs.sim import cluster
 from nova_gpfs.sim import spec
+from nova_gpfs.sim import switches
 from tests.contract import suite
 
 NODE = 'node1'
@@ -115,7 +116,8 @@ class Trouble(suite.Contract):
                 (self.gpfs.attributes, plain), (self.gpfs.seal, plain),
                 (self.gpfs.clone, master, self.path('disk')),
                 (self.gpfs.quota, 'fs0', 'nova'),
-                (self.gpfs.place, plain, model.Placement(pool='fast'))):
+                (self.gpfs.place, plain, model.Placement(pool='fast')),
+                (self.gpfs.relocate, plain)):
             self.assertRaises(errors.NotReady, ask, *arguments)
         self.assertAbsent()
 
@@ -299,6 +301,61 @@ class Trouble(suite.Contract):
             self.assertEqual((), tuple(
                 flag for flag in self.gpfs.attributes(path).flags
                 if flag.startswith('ill')))
+
+    # Blocks near the host.
+
+    def near(self):
+        """Make a file whose blocks are to be near its writer, node3."""
+        path = self.file('a')
+        self.gpfs.place(path, model.Placement(
+            pool='fast', write_affinity_depth=1))
+        self.cluster.note_writer(path, 'node3')
+        with open(path, 'r+b') as file:
+            file.truncate(0)
+            file.write(b'data' * suite.MIB)
+        return path
+
+    def groups(self, path):
+        return {group for block in self.cluster.blocks(path)
+                for group in block.failure_groups}
+
+    def test_a_relocated_file_is_near_the_host_that_relocated_it(self):
+        path = self.near()
+        self.cluster.note_writer(path, NODE)
+        before = len(self.cluster.calls())
+        self.assertIs(model.Change.MADE, self.gpfs.relocate(path))
+        self.assertEqual({'1'}, self.groups(path))
+        self.assertEqual(['mmlsattr -L', 'mmrestripefile -l', 'mmlsattr -L'],
+                         self.calls(before))
+
+    def test_a_relocation_may_say_nothing_and_clear_a_flag(self):
+        for switch, value in (('restripe_output', 'silent'),
+                              ('affinity_flag', 'illplaced'),
+                              ('relocate_moves_pools', 'yes'),
+                              ('relocating_node', 'writer')):
+            self.addCleanup(self.cluster.set_switch, switch,
+                            switches.SWITCHES[switch].default)
+            self.cluster.set_switch(switch, value)
+            self.assertIs(model.Change.MADE,
+                          self.gpfs.relocate(self.near()))
+
+    def test_a_relocation_that_failed_is_an_error(self):
+        path = self.near()
+        self.spoil('mmrestripefile', 'fail', code=0,
+                   text='mmrestripefile: No space left on device')
+        self.assertRaises(errors.NoSpace, self.gpfs.relocate, path)
+        for action in UNDONE:
+            self.spoil('mmrestripefile', action, code=5, text='mmx: Boo')
+            self.assertRaises(errors.CommandFailed, self.gpfs.relocate, path)
+        self.spoil('mmrestripefile', 'garbage')
+        self.assertRaises(errors.CommandFailed, self.gpfs.relocate, path)
+
+    def test_a_relocation_that_hangs_has_timed_out_at_the_copy_limit(self):
+        gpfs = self.make_driver(NODE, 60.0, 3.0)
+        path = self.near()
+        self.spoil('mmrestripefile', 'hang', child=True)
+        error = self.assertRaises(errors.TimedOut, gpfs.relocate, path)
+        self.assertEqual(3.0, error.seconds)
 
     # Nonsense is not an answer.
 

@@ -377,6 +377,33 @@ class TestsOfPlacing(Contract):
                           self.path('gone'), model.Placement(pool='system'))
 
 
+class TestsOfRelocating(Contract):
+
+    def test_a_relocated_file_is_as_it_was(self):
+        path = self.file('a')
+        before = self.gpfs.attributes(path)
+        for _ in range(2):
+            self.assertIs(model.Change.MADE, self.gpfs.relocate(path))
+        self.assertEqual(before, self.gpfs.attributes(path))
+        self.assertEqual(b'data' * MIB, self.content(path))
+
+    def test_a_clone_is_relocated(self):
+        disk = self.clone()
+        with open(disk, 'r+b') as file:
+            file.write(b'new')
+        self.assertIs(model.Change.MADE, self.gpfs.relocate(disk))
+        self.assertEqual(b'newa' + b'data' * (MIB - 1), self.content(disk))
+        self.assertIsNotNone(self.gpfs.clone_info(disk).parent_inode)
+
+    def test_a_missing_file_is_not_relocated(self):
+        self.assertRaises(errors.NoSuchFile, self.gpfs.relocate,
+                          self.path('gone'))
+
+    def test_a_file_elsewhere_is_not_relocated(self):
+        self.assertRaises(errors.NotGpfs, self.gpfs.relocate, self.outside)
+
+
 class Promises(TestsOfTheCluster, TestsOfLooking, TestsOfSealing,
-               TestsOfCloning, TestsOfDetaching, TestsOfPlacing):
+               TestsOfCloning, TestsOfDetaching, TestsOfPlacing,
+               TestsOfRelocating):
     """All of them."""

@@ -46,7 +46,8 @@ CONF = conf.CONF
 MIB = 2 ** 20
 ALL_COMMANDS = ['mmclone', 'mmchattr', 'mmgetstate', 'mmlsattr',
                 'mmlscluster', 'mmlsconfig', 'mmlsdisk', 'mmlsfileset',
-                'mmlsfs', 'mmlsnsd', 'mmlspool', 'mmlsquota']
+                'mmlsfs', 'mmlsnsd', 'mmlspool', 'mmlsquota',
+                'mmrestripefile']
 
 
 class Glance(nova_fixtures.GlanceFixture):

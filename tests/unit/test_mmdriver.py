@@ -199,6 +199,37 @@ class TestDisks(test_run.ProgramsTestCase):
         self.assertRaises(errors.CommandFailed, self.gpfs.disks, 'fs0')
 
 
+class TestRelocating(test_run.ProgramsTestCase):
+
+    def relocate(self, before, after):
+        """Relocate a file that has these flags before and after."""
+        path = os.path.join(self.mm_path, 'file')
+        pathlib.Path(path).write_text(before)
+        self.program('mmrestripefile', f'echo "{after}" > "$2"')
+        self.program('mmlsattr', '''
+            echo "metadata replication: 1 max 2"
+            echo "flags:                $(cat "$2")"
+            echo "storage pool name:    fast"
+            echo "fileset name:         nova"
+        ''')
+        return mmdriver.MmDriver(self.local, self.fail).relocate(path)
+
+    def test_a_flag_that_was_there_before_is_no_failure(self):
+        for before, after in (('', ''), ('illplaced', ''),
+                              ('illplaced', 'illplaced'),
+                              ('illplaced,illreplicated', 'illreplicated'),
+                              ('', 'unbalanced')):
+            self.assertIs(model.Change.MADE, self.relocate(before, after))
+
+    def test_a_flag_that_was_not_there_before_is_a_failure(self):
+        for before, after in (('', 'illreplicated'),
+                              ('illplaced', 'illplaced illreplicated'),
+                              ('illplaced', 'illplaced,illreplicated')):
+            error = self.assertRaises(errors.CommandFailed, self.relocate,
+                                      before, after)
+            self.assertIn('illreplicated', error.stderr)
+
+
 class TestLooking(base.BaseTestCase):
 
     def test_a_file_system_that_is_gone_is_not_a_missing_file(self):

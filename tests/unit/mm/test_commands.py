@@ -34,6 +34,7 @@ from nova_gpfs.mm import mmlsfs
 from nova_gpfs.mm import mmlsnsd
 from nova_gpfs.mm import mmlspool
 from nova_gpfs.mm import mmlsquota
+from nova_gpfs.mm import mmrestripefile
 from nova_gpfs import model
 from tests.unit.mm import recordings
 
@@ -61,6 +62,7 @@ class TestArgv(base.BaseTestCase):
                 (mmlsnsd.List('fs0'), 'mmlsnsd -f fs0 -Y'),
                 (mmlsfileset.List('fs0'), 'mmlsfileset fs0 -Y'),
                 (mmlsquota.List('fs0', 'nova'), 'mmlsquota -j nova -Y fs0'),
+                (mmrestripefile.Relocate('/g/a'), 'mmrestripefile -l /g/a'),
                 (mmlscluster.List(), 'mmlscluster -Y'),
                 (mmgetstate.Get(), 'mmgetstate -Y'),
                 (mmlsconfig.List(), 'mmlsconfig -Y')):
@@ -82,6 +84,7 @@ class TestArgv(base.BaseTestCase):
 
     def test_commands_that_copy_blocks_are_known(self):
         for command in (mmclone.Split('/a'), mmclone.Redirect('/a'),
+                        mmrestripefile.Relocate('/a'),
                         mmchattr.Change('/a', 'fast'),
                         mmchattr.Change('/a', data_replicas=2)):
             self.assertTrue(command.copies_data)
@@ -255,6 +258,42 @@ class TestPools(base.BaseTestCase):
                        'system 0 4 MB yes yes 1 1'):
             self.assertRaises(errors.OutputNotUnderstood,
                               mmlspool.List('fs1').parse, broken)
+
+
+class TestRelocating(base.BaseTestCase):
+
+    RELOCATE = mmrestripefile.Relocate('/g/FileA.txt')
+    SCAN = recordings.read('unstated/mmrestripefile-compress')
+
+    def outcome(self, rc=0, stdout='', stderr=''):
+        self.RELOCATE.outcome(model.Result(rc, stdout, stderr))
+
+    def test_a_scan_that_completed_and_silence_are_no_failure(self):
+        for stdout in (self.SCAN, '', '\n',
+                       'Scanning /g/FileA.txt\n   12 % complete\n'
+                       'Scan completed successfully.\n'):
+            self.outcome(stdout=stdout)
+
+    def test_anything_else_is_one_whatever_the_exit_code_is(self):
+        begun = self.SCAN.split('\n')[0]
+        for rc, stdout, stderr in (
+                (0, begun, ''), (0, 'mmrestripefile: Boo', ''),
+                (0, self.SCAN, 'mmrestripefile: Boo'), (1, self.SCAN, ''),
+                (0, begun + '\nScan completed with errors.', '')):
+            self.assertRaises(errors.CommandFailed, self.outcome, rc, stdout,
+                              stderr)
+
+    def test_a_known_error_has_its_own_kind(self):
+        for text, kind in (('No space left on device', errors.NoSpace),
+                           ('GPFS is down on this node', errors.NotReady)):
+            self.assertRaises(kind, self.outcome, 0, '', text)
+            self.assertRaises(kind, self.outcome, 0, text, '')
+
+    def test_no_file_can_be_named_after_a_success(self):
+        self.assertRaises(
+            errors.CommandFailed, mmrestripefile.Relocate(
+                '/g/Scan completed successfully.').outcome,
+            model.Result(0, 'Scanning /g/Scan completed successfully.', ''))
 
 
 class TestFilesets(base.BaseTestCase):
