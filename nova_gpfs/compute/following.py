@@ -86,7 +86,7 @@ class Relocator:
         """``pause`` between two disks is in seconds."""
         self._driver = driver
         self._pause = pause
-        self._waiting = queue.Queue()
+        self._waiting: queue.Queue = queue.Queue()
         self._start = threading.Lock()
         self._thread = None
 
