@@ -1,0 +1,146 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Write affinity follows an instance; seen in the simulator's block map."""
+
+import os
+
+import fixtures
+
+from nova_gpfs import placements
+from nova_gpfs.sim import cluster as sim_cluster
+from nova_gpfs.sim import spec as sim_spec
+from tests.functional import test_placement
+
+MIB = test_placement.MIB
+
+
+class FollowingTestCase(test_placement.PolicyTestCase):
+    """Pool fpo has write affinity; node2 serves group 2, node3 group 3."""
+
+    hosts = ('node2', 'node3')
+    relocate = False
+    policies = {'near': {
+        'pool': 'fpo', 'write_affinity_depth': 1,
+        'write_affinity_failure_group': 'local'}}
+
+    def make_cluster(self):
+        spec = sim_spec.Spec()
+        system = spec.file_systems[0]
+        system.nsds += [sim_spec.Nsd(
+            f'fpo{group}', str(group), 'fpo', usage='dataOnly',
+            servers=f'node{group}') for group in (1, 2, 3)]
+        system.write_affinity_pools = ['fpo']
+        return sim_cluster.create(os.path.join(self.directory, 'gpfs'), spec)
+
+    def setUp(self):
+        super().setUp()
+        self.flags(relocate_blocks=self.relocate, relocation_pause=0.0,
+                   group='gpfs')
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.tests.fixtures.libvirt.Domain.migrateToURI3',
+            self._migrate))
+        self.start_hosts()
+        self.server = self.boot(
+            self.glance.add('image', self.image, 'qcow2'),
+            self.flavor_with('near', {'gpfs:policy': 'near'}), host='node2')
+        self.disk = self.instance_file(self.server, 'disk')
+        self.write(100 * MIB)
+
+    def _migrate(self, domain, destination, params, flags):
+        """Do what libvirt does: the guest runs on the other host."""
+        connections = {
+            name: compute.driver._host.get_connection()
+            for name, compute in self.computes.items()}
+        # Nova's fixture announces the new domain before it has a name.
+        connections['node3']._event_callbacks = {}
+        connections['node3'].createXML(params['destination_xml'], 'flags')
+        connections['node2'].lookupByUUIDString(
+            self.server['id']).complete_job()
+
+    def write(self, offset):
+        with open(self.disk, 'r+b') as disk:
+            disk.seek(offset)
+            disk.write(b'written by the guest' * 100)
+
+    def groups(self, *offsets):
+        """Return the failure groups of the blocks at these offsets."""
+        blocks = {block.index: block.failure_groups
+                  for block in self.gpfs.blocks(self.disk)}
+        return [blocks[offset // MIB] for offset in offsets]
+
+    def live_migrate(self):
+        self.api.post_server_action(self.server['id'], {'os-migrateLive': {
+            'host': 'node3', 'block_migration': 'auto'}})
+        self._wait_for_migration_status(self.server, ['completed'])
+        server = self.wait_for(self.server, 'ACTIVE')
+        self.assertEqual('node3', server['OS-EXT-SRV-ATTR:host'])
+
+    def given(self):
+        record = placements.read(os.path.dirname(self.disk))
+        return record.placement('disk').write_affinity_failure_group
+
+
+class FollowingTest(FollowingTestCase):
+
+    def test_new_blocks_are_written_near_the_host_of_the_instance(self):
+        self.assertEqual([['2']], self.groups(100 * MIB))
+        self.live_migrate()
+        self.assertEqual('3', self.given())
+        self.write(200 * MIB)
+        self.assertEqual([['2'], ['3']], self.groups(100 * MIB, 200 * MIB))
+
+    def test_a_migration_does_not_fail_for_where_blocks_go(self):
+        self.gpfs.faults.add('mmchattr', 'fail', nth=0, code=22,
+                             text='mmchattr: no')
+        self.live_migrate()
+        self.assertEqual('2', self.given())
+
+    def test_an_evacuated_instance_writes_near_its_new_host(self):
+        self.computes['node2'].stop()
+        service = next(each for each in self.api.get_services(
+            binary='nova-compute') if each['host'] == 'node2')
+        self.api.put_service_force_down(service['id'], True)
+        self.api.post_server_action(self.server['id'], {
+            'evacuate': {'host': 'node3'}})
+        server = self.wait_for_host('node3')
+        self.assertEqual('node3', server['OS-EXT-SRV-ATTR:host'])
+        self.assertEqual('3', self.given())
+        self.write(200 * MIB)
+        self.assertEqual([['2'], ['3']], self.groups(100 * MIB, 200 * MIB))
+
+    def wait_for_host(self, name):
+        self._wait_for_migration_status(self.server, ['done'])
+        return self._wait_for_server_parameter(
+            self.server, {'OS-EXT-SRV-ATTR:host': name,
+                          'OS-EXT-STS:task_state': None})
+
+
+class RelocationTest(FollowingTestCase):
+
+    relocate = True
+
+    def test_blocks_that_are_there_follow_in_the_background(self):
+        self.live_migrate()
+        backend = self.computes['node3'].driver.image_backend
+        backend.following._relocator.finish()
+        self.assertEqual([['3']], self.groups(100 * MIB))
+
+    def test_blocks_that_cannot_move_stay_and_the_instance_runs(self):
+        self.gpfs.faults.add('mmrestripefile', 'fail', nth=0, code=1,
+                             text='mmrestripefile: no')
+        self.live_migrate()
+        backend = self.computes['node3'].driver.image_backend
+        backend.following._relocator.finish()
+        self.assertEqual([['2']], self.groups(100 * MIB))
+        self.assert_storage_is_consistent()
