@@ -28,11 +28,16 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from oslo_config import fixture as config_fixture  # noqa: E402
+
 from tests.functional import cloud  # noqa: E402
 
 GIB = 2 ** 30
 MIB = 2 ** 20
 INSTANCES = 10
+# What [gpfs_policy:NAME] in nova.conf says here.
+POLICIES = {'gold': {'pool': 'fast', 'data_replicas': '2'},
+            'safe': {'data_replicas': '3', 'metadata_replicas': '2'}}
 # Nova makes these itself: kernels, locks, and who shares the path.
 NOVAS_OWN = ('_base', 'locks', 'compute_nodes')
 OPTIONS = argparse.Namespace(format='text')
@@ -75,6 +80,7 @@ class Demo(cloud.CloudTestCase):
         servers = self._boot(image)
         self._check_disks(servers, guest_bytes)
         self._show_sharing(servers)
+        servers += self._place(image, guest_bytes)
         self._delete(servers)
 
     def _step(self, title):
@@ -105,6 +111,10 @@ class Demo(cloud.CloudTestCase):
     def _start(self):
         self._step('nova-compute starts on two hosts')
         started = time.monotonic()
+        for name, options in POLICIES.items():
+            self.useFixture(config_fixture.Config(
+                cloud.CONF)).load_raw_values(group=f'gpfs_policy:{name}',
+                                             **options)
         self.start_hosts()
         for line in self.stdlog.logger.output.splitlines():
             where = line.find('nova-gpfs')
@@ -202,6 +212,58 @@ class Demo(cloud.CloudTestCase):
                 where = os.path.realpath(self.instances_path) + os.sep
                 say('  ' + line.replace(where, ''))
 
+    def _place(self, image, guest_bytes):
+        """Boot two instances of each policy and show where they are."""
+        self._step('Two instances of each policy')
+        placed, rows = [], []
+        for name in POLICIES:
+            flavor = self.flavor(name)
+            self.api.post_extra_spec(
+                flavor, {'extra_specs': {'gpfs:policy': name}})
+            for host in self.hosts:
+                rows.append(self._placed_row(
+                    self.boot(image, flavor, host=host), name, guest_bytes))
+                placed.append(rows[-1].pop('server'))
+        self._show_rows(rows)
+        say(f'  downloads from Glance   {len(self.glance.downloads):3}')
+        say(f'  sealed masters          {len(os.listdir(self._masters())):3}')
+        self.report['placed'] = rows
+        self.assertEqual([image], self.glance.downloads)
+        self.assert_storage_is_consistent()
+        return placed
+
+    def _placed_row(self, server, policy, guest_bytes):
+        before = self._placing_commands
+        disk = self.instance_file(server, 'disk')
+        with open(disk, 'r+b') as guest:
+            guest.seek(len(guest_bytes))
+            guest.write(b'written by the guest')
+        blocks = self.gpfs.blocks(disk)
+        self._placing_commands = len(self.commands('mmchattr'))
+        row = {'server': server, 'instance': server['id'][:8],
+               'host': server['OS-EXT-SRV-ATTR:host'], 'policy': policy,
+               'pool': ' '.join({one.pool for one in blocks}),
+               'replicas': ' '.join({str(one.replicas) for one in blocks}),
+               'failure groups': ' '.join(sorted(
+                   {group for one in blocks for group in one.failure_groups})),
+               'blocks': len(blocks),
+               'mmchattr': self._placing_commands - before}
+        self.assertEqual(POLICIES[policy].get('pool', 'system'), row['pool'])
+        self.assertEqual(POLICIES[policy]['data_replicas'], row['replicas'])
+        return row
+
+    _placing_commands = 0
+
+    @staticmethod
+    def _show_rows(rows):
+        names = list(rows[0])
+        cells = [names, *([str(row[name]) for name in names]
+                          for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        for row in cells:
+            say('  ' + '   '.join(cell.ljust(width) for cell, width
+                                  in zip(row, widths)).rstrip())
+
     def _delete(self, servers):
         self._step('The instances are deleted')
         for server in servers:
@@ -212,8 +274,10 @@ class Demo(cloud.CloudTestCase):
         say('  left of the clone tree:')
         self._show_tree()
         self.assertEqual(['_gpfs'], left)
-        (master,) = self.gpfs.tree('fs0')
-        self.assertEqual([], master.children)
+        masters = self.gpfs.tree('fs0')
+        self.assertEqual(1 + len(POLICIES), len(masters))
+        self.assertEqual([], [each.children for each in masters
+                              if each.children])
         self.assert_storage_is_consistent()
         self.report['left'] = left
 
