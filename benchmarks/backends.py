@@ -44,8 +44,10 @@ COPIED = 'raw copied'
 QCOW2 = 'qcow2'
 GPFS = 'gpfs'
 PRIVSEP = 'gpfs privsep'
+POLICY = 'gpfs policy'
 
-_IMAGE_TYPES = {COPIED: RAW, PRIVSEP: GPFS}
+_IMAGE_TYPES = {COPIED: RAW, PRIVSEP: GPFS, POLICY: GPFS}
+_WISHES = {POLICY: {'gpfs:pool': 'fast', 'gpfs:data_replicas': '1'}}
 _COMMANDS = sorted({kind.program for kind in mm.COMMANDS.values()})
 
 
@@ -68,7 +70,7 @@ class Backend:
 
     @property
     def is_gpfs(self):
-        return self.name in (GPFS, PRIVSEP)
+        return self.name in (GPFS, PRIVSEP, POLICY)
 
     def enter(self):
         """Let Nova and the plug-in work in this backend's directory."""
@@ -76,7 +78,10 @@ class Backend:
 
     def new_instance(self):
         """Return an instance whose directory is there, as Nova makes it."""
-        instance = objects.Instance(uuid=str(uuid.uuid4()))
+        instance = objects.Instance(
+            uuid=str(uuid.uuid4()), system_metadata={},
+            flavor=objects.Flavor(
+                extra_specs=_WISHES.get(self.name, {})))
         os.mkdir(os.path.join(self.instances_path, instance.uuid))
         return instance
 
@@ -98,8 +103,8 @@ class Backend:
         """Return the path of the cached image."""
         name = imagecache.get_cache_fname(image_id)
         if self.is_gpfs:
-            return self.nova.storage.masters.find(
-                layout.master_key(name)).path
+            return next(self.nova.storage.masters.of_image(
+                layout.master_key(name))).path
         return os.path.join(self.instances_path,
                             CONF.image_cache.subdirectory_name, name)
 
@@ -116,7 +121,7 @@ def make(name, instances_path, mm_path=None):
     """Return a backend of this name; its directory may be there already."""
     os.makedirs(instances_path, exist_ok=True)
     CONF.set_override('instances_path', instances_path)
-    if name not in (GPFS, PRIVSEP):
+    if name not in (GPFS, PRIVSEP, POLICY):
         return Backend(name, instances_path,
                        imagebackend.Backend(name == QCOW2))
     CONF.set_override('mm_path', mm_path, 'gpfs')

@@ -127,7 +127,8 @@ def _stand(wish, directory):
             data_dir=os.path.join(sharing.path, 'data'))
         below = os.path.join(cluster.mount_point('fs0'), 'nova')
         places = {backends.RAW: sharing, backends.COPIED: copying,
-                  backends.QCOW2: sharing, backends.GPFS: sharing}
+                  backends.QCOW2: sharing, backends.GPFS: sharing,
+                  backends.POLICY: sharing}
         if copying is None:
             del places[backends.COPIED]
         if os.geteuid() == 0:

@@ -58,7 +58,8 @@ class RunTest(base.BaseTestCase):
                 if name in self.found['disk']]
 
     def test_every_backend_is_measured_in_every_round(self):
-        expected = {backends.RAW, backends.QCOW2, backends.GPFS}
+        expected = {backends.RAW, backends.QCOW2, backends.GPFS,
+                    backends.POLICY}
         if os.geteuid() == 0:
             expected.add(backends.PRIVSEP)
         if not ground.reason_not_xfs():
@@ -72,6 +73,10 @@ class RunTest(base.BaseTestCase):
         for name in self.gpfs():
             self.assertEqual({'mmclone copy': 1},
                              self.found['disk'][name]['programs'])
+
+    def test_a_policy_that_the_master_has_takes_one_look_more(self):
+        self.assertEqual({'mmclone copy': 1, 'mmlsattr': 1},
+                         self.found['disk'][backends.POLICY]['programs'])
 
     def test_a_disk_from_a_cached_image_waits_for_no_other_host(self):
         for name in self.gpfs():
