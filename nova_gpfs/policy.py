@@ -189,6 +189,8 @@ _KINDS = {
     'write_affinity_failure_group': fields.FAILURE_GROUP,
 }
 _TEXTS = (fields.NAME, fields.FAILURE_GROUP)
+#: How a number is written in an extra spec or an image property.
+NUMBER = '[0-9]{1,9}'
 
 
 def _value(name: str, value: Value, origin: str) -> Value:
@@ -199,7 +201,7 @@ def _value(name: str, value: Value, origin: str) -> Value:
     kind = _KINDS[name]
     if kind is fields.FAILURE_GROUP and value == LOCAL:
         return value
-    if kind not in _TEXTS and re.fullmatch('[0-9]{1,9}', str(value)):
+    if kind not in _TEXTS and re.fullmatch(NUMBER, str(value)):
         value = int(value)
     if not kind.holds(value):
         raise errors.InvalidPolicy(f'{origin} = {value} is no {kind.name}')

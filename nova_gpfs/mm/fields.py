@@ -34,10 +34,16 @@ from nova_gpfs import errors
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of word and the rule that tells whether a value is of it."""
+    """A kind of word and the rule that tells whether a value is of it.
+
+    Where the rule is a regular expression or a range it is given as data as
+    well, for those who check text or describe what is allowed.
+    """
 
     name: str
     holds: Callable[[Any], bool]
+    pattern: str | None = None
+    bounds: tuple[int, int] | None = None
 
 
 # mm commands may be shell scripts, and no word of ours shall mean anything to
@@ -52,34 +58,34 @@ def _is_path(value: Any) -> bool:
             and not re.search(rf'[\x00-\x1f\x7f{_SHELL}]', value))
 
 
-def _matches(pattern: str) -> Callable[[Any], bool]:
+def _text(name: str, pattern: str) -> Kind:
     def holds(value: Any) -> bool:
         return isinstance(value, str) and bool(re.fullmatch(pattern, value))
-    return holds
+    return Kind(name, holds, pattern=pattern)
 
 
-def _between(low: int, high: int) -> Callable[[Any], bool]:
+def _number(name: str, low: int, high: int) -> Kind:
     def holds(value: Any) -> bool:
         return type(value) is int and low <= value <= high
-    return holds
+    return Kind(f'{name} ({low} to {high})', holds, bounds=(low, high))
 
 
 def _or_none(kind: Kind) -> Kind:
-    return Kind(kind.name, lambda value: value is None or kind.holds(value))
+    return dataclasses.replace(
+        kind, holds=lambda value: value is None or kind.holds(value))
 
 
 PATH = Kind('absolute path', _is_path)
 # 1 to 255 characters (IBM documentation, "Filesets"); which ones is not
 # documented in what could be read, so all that cannot be taken for an
 # option, a path, a column separator or something of the shell's.
-NAME = Kind('name', _matches(
-    rf'(?!-)[^\s/:\x00-\x1f\x7f{_SHELL}]{{1,255}}'))
-REPLICAS = Kind('number of replicas (1 to 3)', _between(1, 3))
-DEPTH = Kind('write affinity depth', _between(0, 2))
-FACTOR = Kind('block group factor', _between(1, 2 ** 20))
+NAME = _text('name', rf'(?!-)[^\s/:\x00-\x1f\x7f{_SHELL}]{{1,255}}')
+REPLICAS = _number('number of replicas', 1, 3)
+DEPTH = _number('write affinity depth', 0, 2)
+FACTOR = _number('block group factor', 1, 2 ** 20)
 # Lists of "rack,position,node" with wildcards and ranges, ";" between them.
-FAILURE_GROUP = Kind('write affinity failure group',
-                     _matches(r'[0-9,;*\[\]][0-9,;*\[\]-]{0,254}'))
+FAILURE_GROUP = _text('write affinity failure group',
+                      r'[0-9,;*\[\]][0-9,;*\[\]-]{0,254}')
 
 Path = Annotated[str, PATH]
 Name = Annotated[str, NAME]

@@ -48,7 +48,10 @@ class EntryPointsTest(base.BaseTestCase):
 
     def test_each_one_loads(self):
         for key, point in installed().items():
-            self.assertTrue(callable(point.load()), key)
+            loaded = point.load()
+            if key[0] == 'nova.api.extra_spec_validators':
+                loaded = loaded.register
+            self.assertTrue(callable(loaded), key)
 
     def test_nova_finds_the_source_of_configuration(self):
         driver = installed()['oslo.config.driver', 'gpfs'].load()

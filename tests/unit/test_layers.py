@@ -59,6 +59,9 @@ MAY_IMPORT = {
     'masters': GPFS | {'guard', 'incoming'},
     'storage': GPFS | {'guard', 'masters', 'policy'},
     'config_source': frozenset({'compute', 'conf'}),
+    # nova-api and nova-scheduler stand on hosts without GPFS: they get the
+    # rules of words and of values, and nothing that runs or reads anything.
+    'api': VALUES | {'mm'},
     'compute': BELOW_NOVA,
     'glance': BELOW_NOVA,
     'scheduler': BELOW_NOVA,
@@ -71,7 +74,7 @@ ONLY = {
     'oslo_concurrency.processutils': set(),
     'subprocess': {'run', 'sim'},
     'oslo_privsep': {'privsep'},
-    'nova': {'compute', 'glance', 'scheduler', 'cmd'},
+    'nova': {'api', 'compute', 'glance', 'scheduler', 'cmd'},
     'glance_store': {'compute', 'glance', 'scheduler', 'cmd'},
 }
 
