@@ -17,11 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
+import threading
 import time
+
+from oslo_log import log as logging
 
 from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
 from nova_gpfs import model
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +37,21 @@ class Offer:
     pools: tuple[model.Pool, ...]
     disks: tuple[model.Disk, ...]
     node_names: frozenset[str] = frozenset()
+
+    @property
+    def data_pools(self) -> tuple[str, ...]:
+        """The names of the pools that hold data."""
+        return tuple(pool.name for pool in self.pools if pool.holds_data)
+
+    @property
+    def most_data_replicas(self) -> int:
+        """How many replicas a file can have in one of the pools, or 0.
+
+        Disks that are down count: what is possible does not change with them.
+        """
+        return min(self.file_system.max_data_replicas,
+                   max((len(self.failure_groups(pool))
+                        for pool in self.data_pools), default=0))
 
     def failure_groups(self, pool: str) -> frozenset[str]:
         """Return the failure groups that hold data of a pool."""
@@ -62,6 +82,8 @@ class Facts:
         self._clock = clock
         self._known: Offer | None = None
         self._asked = 0.0
+        self._failed: float | None = None
+        self._asking = threading.Lock()
 
     def current(self) -> Offer:
         """Return the offer, not older than ``max_age``.
@@ -79,15 +101,30 @@ class Facts:
         self._known = Offer(self._driver.file_system(name),
                             self._driver.pools(name),
                             self._driver.disks(name), self._node_names())
-        self._asked = asked
+        self._asked, self._failed = asked, None
         return self._known
 
     def last_known(self) -> Offer | None:
-        """Return the offer, a former one if GPFS cannot be asked now."""
-        try:
-            return self.current()
-        except errors.GpfsError:
-            return self._known
+        """Return the offer, a former one if GPFS cannot be asked now.
+
+        For those who only report, whom a sick GPFS must not hold up: after a
+        failure it is left alone for ``max_age``, and nobody waits while
+        another one asks.
+        """
+        if self._has_rested() and self._asking.acquire(blocking=False):
+            try:
+                self.current()
+            except errors.GpfsError as error:
+                self._failed = self._clock()
+                LOG.warning('What the cluster offers could not be found out, '
+                            'and is taken to be what it was: %s', error)
+            finally:
+                self._asking.release()
+        return self._known
+
+    def _has_rested(self) -> bool:
+        return (self._failed is None
+                or self._clock() - self._failed > self._max_age)
 
     def _node_names(self) -> frozenset[str]:
         cluster = self._driver.cluster()

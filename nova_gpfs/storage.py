@@ -31,6 +31,7 @@ from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import masters
 from nova_gpfs import model
 from nova_gpfs import policy
+from nova_gpfs import whereabouts
 
 LOG = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Storage:
         self.guard = mount_guard.MountGuard(driver, layout)
         self.masters = masters.Masters(driver, layout, self.guard, copy,
                                        leftover_age)
+        self.whereabouts = whereabouts.Whereabouts(layout, self.guard)
         self.clones = 0
         self.copies = 0
         self._require_clone = require_clone

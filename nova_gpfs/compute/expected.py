@@ -65,6 +65,11 @@ TO_INSTALL: Expected = {
     'nova.virt.libvirt.utils': {
         'fetch_image': 'context target image_id trusted_certs',
     },
+    'nova.compute.provider_tree': {
+        'ProviderTree.add_traits': 'self name_or_uuid *traits',
+        'ProviderTree.data': 'self name_or_uuid',
+        'ProviderTree.remove_traits': 'self name_or_uuid *traits',
+    },
     'nova.virt.images': {
         'convert_image': 'source dest in_format out_format ...',
         'get_image_format': 'path',
@@ -120,6 +125,9 @@ TO_INSTALL: Expected = {
         'LibvirtDriver.check_instance_shared_storage_remote':
             'self context data',
         'LibvirtDriver._get_disk_config_image_type': '',
+        'LibvirtDriver.get_available_resource': 'self nodename',
+        'LibvirtDriver.update_provider_tree':
+            'self provider_tree nodename allocations',
     },
 }
 

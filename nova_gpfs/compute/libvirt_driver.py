@@ -23,6 +23,7 @@ from oslo_log import log as logging
 
 from nova_gpfs.compute import boundary
 from nova_gpfs.compute import image
+from nova_gpfs.compute import reporting
 from nova_gpfs.compute import startup
 from nova_gpfs import errors
 
@@ -190,3 +191,23 @@ class GpfsLibvirtDriver(driver.LibvirtDriver):
                 self.image_backend.storage, libvirt_utils.fetch_image,
                 imagecache.get_cache_fname(image_id), context=context,
                 image_id=image_id)
+
+    def get_available_resource(self, nodename):
+        """Add what the scheduler is to know of GPFS to the host's stats."""
+        resources = super().get_available_resource(nodename)
+        placing = self.image_backend.placing
+        offer = placing.facts.last_known()
+        if offer is not None:
+            resources.setdefault('stats', {}).update(reporting.stats(
+                offer, placing.failure_group(offer),
+                self.image_backend.storage.whereabouts))
+        return resources
+
+    def update_provider_tree(self, provider_tree, nodename,
+                             allocations=None):
+        """Add traits for what the file system offers."""
+        super().update_provider_tree(provider_tree, nodename,
+                                     allocations=allocations)
+        offer = self.image_backend.placing.facts.last_known()
+        if offer is not None:
+            reporting.update_traits(offer, provider_tree, nodename)

@@ -58,7 +58,7 @@ class Placing:
         :param facts: an offer.Facts
         """
         self.rules = rules
-        self._facts = facts
+        self.facts = facts
         self._failure_group = failure_group
 
     def placement(self, instance, disk_name):
@@ -98,19 +98,22 @@ class Placing:
         self._require(placement)
         return policy.localized(placement, self.failure_group())
 
-    def failure_group(self):
-        """Return this host's failure group, None if it is not known."""
+    def failure_group(self, offer=None):
+        """Return this host's failure group, None if it is not known.
+
+        :param offer: an offer.Offer to believe; GPFS is not asked then
+        """
         return (self._failure_group
-                or self._facts.current().own_failure_group())
+                or (offer or self.facts.current()).own_failure_group())
 
     def _require(self, placement):
         """Refuse what the cluster cannot grant, by fresh facts."""
         if placement.is_empty:
             return
         try:
-            self._check(placement, self._facts.current())
+            self._check(placement, self.facts.current())
         except errors.PolicyRefused:
-            self._check(placement, self._facts.refreshed())
+            self._check(placement, self.facts.refreshed())
 
     @staticmethod
     def _check(placement, offer):

@@ -164,7 +164,8 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
         self.useFixture(nova_fixtures.CinderFixture(self))
         self.useFixture(nova_fixtures.NeutronFixture(self))
         self.glance = self.useFixture(Glance(self))
-        self.useFixture(func_fixtures.PlacementFixture())
+        self.placement = self.useFixture(
+            func_fixtures.PlacementFixture()).api
         self.useFixture(nova_fixtures.CGroupsFixture())
         self.useFixture(nova_fixtures.LibvirtFixture())
         fake_network.set_stub_network_methods(self)

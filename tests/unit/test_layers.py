@@ -29,9 +29,9 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'conf', 'conf_policies', 'guard', 'incoming', 'lookup', 'masters', 'mm',
-    'mmdriver', 'offer', 'placements', 'policy', 'privsep', 'probe', 'run',
-    'storage'}
+    'conf', 'conf_policies', 'guard', 'incoming', 'locality', 'lookup',
+    'masters', 'mm', 'mmdriver', 'offer', 'placements', 'policy', 'privsep',
+    'probe', 'run', 'storage', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
@@ -51,20 +51,22 @@ MAY_IMPORT = {
     'policy': VALUES | {'mm'},
     'offer': VALUES | {'driver'},
     'placements': VALUES | {'policy'},
+    'locality': frozenset(),
     'location': VALUES | {'driver'},
     'mmdriver': VALUES | {'driver', 'lookup', 'mm', 'run', 'privsep', 'conf'},
     'guard': GPFS,
     'probe': GPFS,
     'incoming': GPFS | {'guard'},
     'masters': GPFS | {'guard', 'incoming'},
-    'storage': GPFS | {'guard', 'masters', 'policy'},
+    'whereabouts': GPFS | {'guard', 'placements'},
+    'storage': GPFS | {'guard', 'masters', 'policy', 'whereabouts'},
     'config_source': frozenset({'compute', 'conf'}),
-    # nova-api and nova-scheduler stand on hosts without GPFS: they get the
-    # rules of words and of values, and nothing that runs or reads anything.
-    'api': VALUES | {'mm'},
+    # nova-api and nova-scheduler stand on hosts without GPFS: they get rules
+    # and values, and nothing that runs a command or reads a file.
+    'api': VALUES | {'mm', 'policy'},
+    'scheduler': frozenset({'conf', 'locality'}),
     'compute': BELOW_NOVA,
     'glance': BELOW_NOVA,
-    'scheduler': BELOW_NOVA,
     'cmd': BELOW_NOVA | {'compute'},
     'sim': frozenset(),
 }
