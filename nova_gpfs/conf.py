@@ -123,6 +123,28 @@ fetches an image, once nothing in it has changed for this long. Set it to
 more than the longest time for which a download or conversion may stand still
 and to more than the clocks of the compute hosts may differ.
 """),
+    cfg.FloatOpt(
+        'locality_weight_multiplier',
+        default=1.0,
+        help="""
+How much it counts for a host that the blocks of an instance are near it.
+
+This option is read by nova-scheduler, where ``[filter_scheduler]
+weight_classes`` names ``nova_gpfs.scheduler.weights.LocalityWeigher``. The
+key ``gpfs_locality_weight_multiplier`` in the metadata of an aggregate takes
+its place for the hosts in the aggregate.
+
+Possible values:
+
+* A number. Weights of other weighers, which are between 0 and 1 before they
+  are multiplied, are added. With 0 the place of the blocks does not count; a
+  negative number prefers hosts that are far away.
+
+Related options:
+
+* ``[gpfs] failure_group``
+* ``[filter_scheduler] weight_classes``
+"""),
 ]
 
 

@@ -12,9 +12,15 @@
 
 """What compute hosts report, and where the scheduler puts instances."""
 
+import os
+
+import fixtures
 from nova import context
 from nova import objects
 from nova.tests.functional import integrated_helpers
+
+from nova_gpfs.sim import cluster as sim_cluster
+from nova_gpfs.sim import spec as sim_spec
 
 from tests.functional import cloud
 
@@ -100,3 +106,48 @@ class ReportTest(SchedulingTestCase):
         self.boot(self.image, demanding, host='node2',
                   expected_state='ERROR')
         self.boot(self.image, self.flavor('modest'), host='node2')
+
+
+class LocalityTest(SchedulingTestCase):
+    """Instances go where their blocks are, not only where there is room."""
+
+    def make_cluster(self):
+        spec = sim_spec.Spec()
+        spec.file_systems[0].write_affinity_pools = ['fast']
+        return sim_cluster.create(os.path.join(self.directory, 'gpfs'), spec)
+
+    def _configure(self):
+        super()._configure()
+        self.flags(weight_classes=[
+            'nova.scheduler.weights.all_weighers',
+            'nova_gpfs.scheduler.weights.LocalityWeigher'],
+            group='filter_scheduler')
+        self.flags(locality_weight_multiplier=100.0, group='gpfs')
+
+    def _use_fixtures(self):
+        super()._use_fixtures()
+        # All hosts are this one; no two answers are the same here, and a
+        # file made over ssh is made.
+        self.useFixture(fixtures.MockPatch(
+            'nova.virt.libvirt.driver.LibvirtDriver.get_host_ip_addr',
+            autospec=True,
+            side_effect=(f'192.0.2.{n}' for n in range(1, 200))))
+        self.useFixture(fixtures.MockPatch(
+            'nova.virt.libvirt.volume.remotefs.RemoteFilesystem.create_file',
+            autospec=True,
+            side_effect=lambda *args: open(args[-1], 'w').close()))
+
+    def test_a_cold_migration_goes_to_the_failure_group_of_the_blocks(self):
+        server = self.boot(self.image, self.flavor('third', extra_specs={
+            'gpfs:pool': 'fast', 'gpfs:write_affinity_depth': '1',
+            'gpfs:write_affinity_failure_group': '3'}))
+        for host in ('node2', 'node3'):
+            self.start_host(host)
+        self.assertEqual('', self.stats('node2')['gpfs_instances'])
+        self.assertNotEqual('', self.stats('node3')['gpfs_instances'])
+        # Nova's own weighers prefer the host that has more room.
+        self.boot(self.image, self.flavor('filler'), host='node3')
+
+        self.api.post_server_action(server['id'], {'migrate': None})
+        moved = self.wait_for(server, 'VERIFY_RESIZE')
+        self.assertEqual('node3', moved['OS-EXT-SRV-ATTR:host'])
