@@ -27,7 +27,7 @@ from tests.functional import cloud
 
 class SchedulingTestCase(cloud.CloudTestCase,
                          integrated_helpers.PlacementHelperMixin):
-    """Hosts are in the failure group of their number."""
+    """Each host serves the disks of the failure group of its number."""
 
     hosts = ('node1',)
 
@@ -36,10 +36,6 @@ class SchedulingTestCase(cloud.CloudTestCase,
         data, _guest_bytes = cloud.qcow2_image(self.directory)
         self.image = self.glance.add('image', data, 'qcow2')
         self.start_hosts()
-
-    def start_host(self, name):
-        self.flags(failure_group=name[-1], group='gpfs')
-        return super().start_host(name)
 
     def stats(self, host):
         """Return what the scheduler reads of a host about GPFS."""
@@ -73,13 +69,18 @@ class ReportTest(SchedulingTestCase):
             {'gpfs_pools': 'fast,system', 'gpfs_failure_group': '1',
              'gpfs_instances': ''}, self.stats('node1'))
 
+    def test_the_operators_word_on_the_failure_group_counts(self):
+        self.flags(failure_group='7', group='gpfs')
+        self.start_host('node2')
+        self.assertEqual('7', self.stats('node2')['gpfs_failure_group'])
+
     def test_ours_go_and_those_of_others_stay(self):
         for trait in ('CUSTOM_GPFS_POOL_GONE', 'CUSTOM_MINE'):
             self._create_trait(trait)
         before = set(self.traits('node1'))
         self._set_provider_traits(
             self._get_provider_uuid_by_name('node1'),
-            before | {'CUSTOM_GPFS_POOL_GONE', 'CUSTOM_MINE'})
+            sorted(before | {'CUSTOM_GPFS_POOL_GONE', 'CUSTOM_MINE'}))
         self.report('node1')
         self.assertEqual(before | {'CUSTOM_MINE'}, set(self.traits('node1')))
 
