@@ -64,8 +64,9 @@ class Offer:
         None when it serves none, or disks of several failure groups.
         """
         groups = {disk.failure_group for disk in self.disks
-                  if disk.holds_data
-                  and not self.node_names.isdisjoint(disk.servers)}
+                  if disk.holds_data and any(
+                      one in self.node_names or _short(one) in self.node_names
+                      for one in disk.servers)}
         return groups.pop() if len(groups) == 1 else None
 
 
@@ -127,10 +128,19 @@ class Facts:
                 or self._clock() - self._failed > self._max_age)
 
     def _node_names(self) -> frozenset[str]:
+        """Return all names of this node, with its domain and without.
+
+        Recordings of mmlsnsd and mmgetstate have them with and without.
+        """
         cluster = self._driver.cluster()
         mine = cluster.node_name
-        return frozenset((mine, *(
-            name for node in cluster.nodes
-            for name in (node.daemon_name, node.admin_name)
-            if mine in (node.daemon_name, node.admin_name,
-                        node.daemon_name.partition('.')[0]))))
+        names = {mine, _short(mine)}
+        for node in cluster.nodes:
+            if names & {node.daemon_name, _short(node.daemon_name),
+                        node.admin_name, _short(node.admin_name)}:
+                names |= {node.daemon_name, node.admin_name}
+        return frozenset(names)
+
+
+def _short(name: str) -> str:
+    return name.partition('.')[0]
