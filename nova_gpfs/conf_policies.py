@@ -138,6 +138,24 @@ Related options:
 
 * ``[gpfs_policy:NAME] write_affinity_failure_group``
 """),
+    cfg.ListOpt(
+        'write_affinity_pools',
+        default=[],
+        help="""
+Storage pools with ``allowWriteAffinity=yes`` (FPO).
+
+No GPFS command tells this in a way that is documented. Where it is said here,
+write affinity in any other pool is refused before a disk is made, and hosts
+have the trait ``CUSTOM_GPFS_FPO``. Otherwise ``mmchattr`` has the last word.
+
+Possible values:
+
+* A comma-separated list of pools.
+
+Related options:
+
+* ``[gpfs_policy:NAME] write_affinity_depth``
+"""),
     cfg.BoolOpt(
         'relocate_blocks',
         default=False,

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 import dataclasses
 import threading
 import time
@@ -75,12 +76,17 @@ class Facts:
 
     def __init__(self, driver: gpfs_driver.GpfsDriver,
                  file_system: Callable[[], str], max_age: float = 300.0,
-                 clock: Callable[[], float] = time.monotonic) -> None:
-        """``file_system`` returns the name of the one that is meant."""
+                 clock: Callable[[], float] = time.monotonic,
+                 write_affinity_pools: Collection[str] = ()) -> None:
+        """``file_system`` returns the name of the one that is meant.
+
+        Of pools, somebody may know which have write affinity (FPO).
+        """
         self._driver = driver
         self._file_system = file_system
         self._max_age = max_age
         self._clock = clock
+        self._write_affinity_pools = write_affinity_pools
         self._known: Offer | None = None
         self._asked = 0.0
         self._failed: float | None = None
@@ -100,7 +106,7 @@ class Facts:
         asked = self._clock()
         name = self._file_system()
         self._known = Offer(self._driver.file_system(name),
-                            self._driver.pools(name),
+                            self._pools(name),
                             self._driver.disks(name), self._node_names())
         self._asked, self._failed = asked, None
         return self._known
@@ -126,6 +132,15 @@ class Facts:
     def _has_rested(self) -> bool:
         return (self._failed is None
                 or self._clock() - self._failed > self._max_age)
+
+    def _pools(self, file_system: str) -> tuple[model.Pool, ...]:
+        """Return the pools, with what is known from elsewhere."""
+        found = self._driver.pools(file_system)
+        if not self._write_affinity_pools:
+            return found
+        return tuple(dataclasses.replace(
+            pool, write_affinity=pool.name in self._write_affinity_pools)
+            for pool in found)
 
     def _node_names(self) -> frozenset[str]:
         """Return all names of this node, with its domain and without.

@@ -50,7 +50,8 @@ def placing_from_conf(found):
     for unknown in conf_policies.unknown_options(CONF):
         raise errors.Misconfigured(f'{unknown} is not an option of policies')
     facts = offer.Facts(found.driver,
-                        lambda: found.guard.where().file_system)
+                        lambda: found.guard.where().file_system,
+                        write_affinity_pools=CONF.gpfs.write_affinity_pools)
     return placing.Placing(conf_policies.rules(CONF), facts,
                            CONF.gpfs.failure_group)
 

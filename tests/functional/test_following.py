@@ -46,7 +46,7 @@ class FollowingTestCase(test_placement.PolicyTestCase):
     def setUp(self):
         super().setUp()
         self.flags(relocate_blocks=self.relocate, relocation_pause=0.0,
-                   group='gpfs')
+                   write_affinity_pools=['fpo'], group='gpfs')
         self.useFixture(fixtures.MonkeyPatch(
             'nova.tests.fixtures.libvirt.Domain.migrateToURI3',
             self._migrate))

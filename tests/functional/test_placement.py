@@ -201,6 +201,17 @@ class PolicyTest(PolicyTestCase):
             self.assertFalse(os.path.exists(self.instance_file(failed)))
         self.assertEqual([], self.glance.downloads)
 
+    def test_write_affinity_is_refused_where_it_is_known_not_to_be(self):
+        near = self.flavor_with('near', {'gpfs:policy': 'gold',
+                                         'gpfs:write_affinity_depth': '1'})
+        self.flags(write_affinity_pools=['fpo'], group='gpfs')
+        self.computes.clear()
+        self.start_host('node3')
+        failed = self.boot(self.image_id, near, host='node3',
+                           expected_state='ERROR')
+        self.assertIn('Write affinity is not supported here: pool fast',
+                      failed['fault']['message'])
+
     def test_write_affinity_shares_the_master(self):
         near = self.flavor_with('near', {'gpfs:policy': 'gold',
                                          'gpfs:write_affinity_depth': '1'})
