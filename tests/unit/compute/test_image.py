@@ -15,6 +15,7 @@
 import os
 
 import fixtures
+from nova import objects
 from nova import test
 from nova.tests.unit.virt.libvirt import test_imagebackend
 from nova.virt.image import model as imgmodel
@@ -65,7 +66,11 @@ class NovasImageTest(test_imagebackend._ImageTestCase, test.NoDBTestCase):
         """
         gpfs = self.useFixture(OnGpfs(self))
         self.flags(preallocate_images='space')
-        disk = self.image_class(self.INSTANCE, self.NAME)
+        # Nova's has no flavor, which every real instance has.
+        instance = objects.Instance(
+            uuid=self.INSTANCE.uuid, system_metadata={},
+            flavor=objects.Flavor(extra_specs={}))
+        disk = self.image_class(instance, self.NAME)
         os.mkdir(os.path.dirname(disk.path))
         disk.cache(lambda target: open(target, 'wb').close(), 'template',
                    self.SIZE)
