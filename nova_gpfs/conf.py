@@ -122,6 +122,42 @@ below ``instances_path``. It is removed by the next host that starts or
 fetches an image, once nothing in it has changed for this long. Set it to
 more than the longest time for which a download or conversion may stand still
 and to more than the clocks of the compute hosts may differ.
+
+It also holds for the clone parents of instances that no longer exist.
+"""),
+    cfg.IntOpt(
+        'max_clone_depth',
+        default=8, min=2, max=500,
+        help="""
+Number of ancestors from which on a disk is taken off the nearest one.
+
+Every resize and cold migration puts one more clone parent between a disk and
+its master image, and reading a block that none of them has changed gets slower
+with their number. A disk that has this many is taken off the nearest
+(``mmclone redirect``) when it is moved, while the guest is off. GPFS then
+copies what the guest wrote between the last two moves, and nothing else.
+
+Related options:
+
+* ``[gpfs] copy_timeout``
+"""),
+    cfg.IntOpt(
+        'host_age',
+        default=600, min=60,
+        help="""
+Age at which the entry of a compute host no longer counts, in seconds.
+
+Every host refreshes an entry below ``instances_path`` whenever nova-compute
+updates its resources. A host with a fresh entry is known to share the
+directory, and instances are moved to it without asking over ssh. Where the
+entry is older, Nova asks over ssh as it does for any shared directory, and the
+move is refused if that fails.
+
+Possible values:
+
+* Some times the interval of ``[DEFAULT] update_resources_interval``, whose
+  default makes it about one minute, and more than the clocks of the compute
+  hosts may differ.
 """),
     cfg.FloatOpt(
         'locality_weight_multiplier',

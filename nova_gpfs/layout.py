@@ -17,6 +17,9 @@
     <instances_path>/_gpfs/identity.json     what file system this is
                           /masters/<key>/    one sealed master each
                           /incoming/<room>/  masters that are being made
+                          /parents/<uuid>/   clone parents of one instance
+                          /hosts/<name>.json one compute host each
+                          /trash/            what is being removed
                           /locks/
 
 Nothing here reads or writes; names only.
@@ -87,13 +90,36 @@ class Layout:
         return os.path.join(self.home, 'incoming')
 
     @property
+    def parents(self) -> str:
+        return os.path.join(self.home, 'parents')
+
+    @property
+    def hosts(self) -> str:
+        return os.path.join(self.home, 'hosts')
+
+    @property
+    def trash(self) -> str:
+        return os.path.join(self.home, 'trash')
+
+    @property
     def locks(self) -> str:
         return os.path.join(self.home, 'locks')
 
     @property
     def directories(self) -> tuple[str, ...]:
         """Every directory of ours, parents first."""
-        return (self.home, self.masters, self.incoming, self.locks)
+        return (self.home, self.masters, self.incoming, self.parents,
+                self.hosts, self.trash, self.locks)
 
     def master(self, key: str) -> str:
         return os.path.join(self.masters, key)
+
+    def parents_of(self, owner: str) -> str:
+        return os.path.join(self.parents, owner)
+
+    def host(self, name: str) -> str:
+        """Return the entry of a host; its name becomes a file's like a key's.
+
+        :raises ValueError: nothing usable is left
+        """
+        return os.path.join(self.hosts, master_key(name) + '.json')

@@ -27,10 +27,13 @@ from oslo_log import log as logging
 from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
+from nova_gpfs import hosts
 from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import masters
 from nova_gpfs import model
+from nova_gpfs import parents
 from nova_gpfs import policy
+from nova_gpfs import trash
 from nova_gpfs import whereabouts
 
 LOG = logging.getLogger(__name__)
@@ -51,7 +54,8 @@ class Storage:
 
     def __init__(self, driver: gpfs_driver.GpfsDriver,
                  layout: gpfs_layout.Layout, copy: Copy, *,
-                 require_clone: bool, leftover_age: float) -> None:
+                 require_clone: bool, leftover_age: float,
+                 max_clone_depth: int = 8, host_age: float = 600.0) -> None:
         self.driver = driver
         self.layout = layout
         self.copy = copy
@@ -59,6 +63,11 @@ class Storage:
         self.masters = masters.Masters(driver, layout, self.guard, copy,
                                        leftover_age)
         self.whereabouts = whereabouts.Whereabouts(layout, self.guard)
+        self.parents = parents.Parents(driver, layout, self.guard,
+                                       max_depth=max_clone_depth,
+                                       leftover_age=leftover_age)
+        self.hosts = hosts.Hosts(layout, self.guard, host_age)
+        self.trash = trash.Trash(layout)
         self.clones = 0
         self.copies = 0
         self._require_clone = require_clone
@@ -97,6 +106,26 @@ class Storage:
                 masters.make_empty(self.driver, unnamed, placement)
             yield unnamed
 
+    def double(self, owner: str, source: str, target: str,
+               placement: model.Placement = masters.ANYWHERE) -> None:
+        """Make a disk that is what another, closed one is now.
+
+        Both are clones of a new parent then, which belongs to ``owner``, an
+        instance's UUID. The placement is for blocks that are yet to be
+        written to the new one.
+
+        :raises errors.AlreadyExists: there is a disk; it is left alone
+        :raises errors.FileBusy: somebody has the source open
+        :raises errors.CannotClone: clones are required and impossible
+        """
+        with self._unnamed(target) as unnamed:
+            try:
+                parent = self.parents.make(owner, source)
+            except errors.CannotClone as reason:
+                self._copy_instead(source, unnamed, placement, reason)
+            else:
+                self._clone_or_copy(parent, unnamed, placement)
+
     def move(self, path: str, had: model.Placement,
              wanted: model.Placement) -> None:
         """Give a disk that is there another placement, all of its blocks.
@@ -133,11 +162,7 @@ class Storage:
         try:
             self.driver.clone(parent, target)
         except errors.CannotClone as reason:
-            if self._require_clone:
-                raise
-            self._count_copy(target, reason)
-            masters.make_empty(self.driver, target, placement)
-            self.copy(parent, target)
+            self._copy_instead(parent, target, placement, reason)
         else:
             self.driver.place(target, placement)
             self.clones += 1
@@ -145,12 +170,18 @@ class Storage:
                      {'disk': target,
                       'ms': 1000 * (time.monotonic() - started)})
 
-    def _count_copy(self, target: str, reason: errors.CannotClone) -> None:
+    def _copy_instead(self, source: str, target: str,
+                      placement: model.Placement,
+                      reason: errors.CannotClone) -> None:
+        if self._require_clone:
+            raise reason
         self.copies += 1
         LOG.warning('Disk %(disk)s is made by a full copy, not by a clone '
                     '(full copy number %(count)d of this process): '
                     '%(reason)s',
                     {'disk': target, 'count': self.copies, 'reason': reason})
+        masters.make_empty(self.driver, target, placement)
+        self.copy(source, target)
 
 
 def _name(unnamed: str, target: str) -> None:

@@ -64,6 +64,7 @@ TO_INSTALL: Expected = {
     },
     'nova.virt.libvirt.utils': {
         'fetch_image': 'context target image_id trusted_certs',
+        'get_instance_path': 'instance relative',
     },
     'nova.compute.provider_tree': {
         'ProviderTree.add_traits': 'self name_or_uuid *traits',
@@ -112,7 +113,17 @@ TO_INSTALL: Expected = {
         'LibvirtDriver._is_path_shared_with': 'self dest path',
         'LibvirtDriver._cleanup_remote_migration':
             'self dest inst_base inst_base_resize shared_storage',
+        'LibvirtDriver._cleanup_failed_instance_base': 'self inst_base',
+        'LibvirtDriver._get_instance_disk_info':
+            'self instance block_device_info',
+        'LibvirtDriver.cleanup':
+            'self context instance network_info block_device_info '
+            'destroy_disks ...',
+        'LibvirtDriver.confirm_migration':
+            'self context migration instance network_info',
         'LibvirtDriver.delete_instance_files': 'self instance',
+        'LibvirtDriver.get_available_resource': 'self nodename',
+        'LibvirtDriver.get_host_ip_addr': 'self',
         'LibvirtDriver.rollback_live_migration_at_destination':
             'self context instance network_info block_device_info '
             'destroy_disks migrate_data',

@@ -39,7 +39,9 @@ def storage_from_conf():
         layout.Layout(os.path.abspath(CONF.instances_path)),
         _copy_sparsely,
         require_clone=CONF.gpfs.require_clone,
-        leftover_age=CONF.gpfs.leftover_age)
+        leftover_age=CONF.gpfs.leftover_age,
+        max_clone_depth=CONF.gpfs.max_clone_depth,
+        host_age=CONF.gpfs.host_age)
 
 
 def placing_from_conf(found):

@@ -12,22 +12,16 @@
 
 """Nova's libvirt driver, where it would bypass or damage GPFS disks."""
 
-import os
-
-from nova.compute import task_states
 from nova import exception
-from nova.virt.libvirt import driver
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
-from oslo_log import log as logging
 
 from nova_gpfs.compute import boundary
 from nova_gpfs.compute import image
+from nova_gpfs.compute import moves
+from nova_gpfs.compute import removal
 from nova_gpfs.compute import reporting
 from nova_gpfs.compute import startup
-from nova_gpfs import errors
-
-LOG = logging.getLogger(__name__)
 
 
 def _guarded(name):
@@ -47,7 +41,7 @@ def _guarded(name):
     return method
 
 
-class GpfsLibvirtDriver(driver.LibvirtDriver):
+class GpfsLibvirtDriver(moves.Moves, removal.Removal):
     """The libvirt driver for hosts with images_type = gpfs."""
 
     rescue = _guarded('rescue')
@@ -123,27 +117,6 @@ class GpfsLibvirtDriver(driver.LibvirtDriver):
         disk.info go on to say raw (Launchpad bug 2038898).
         """
 
-    def _is_path_shared_with(self, dest, path):
-        """Return True, or refuse to move the instance.
-
-        Stock Nova asks over ssh and takes every failure to ask for "not
-        shared". It then copies the disks over ssh onto themselves and, when
-        that fails, removes the directory "on the other host", which is the
-        only one there is.
-        """
-        if super()._is_path_shared_with(dest, path):
-            return True
-        raise exception.InstanceFaultRollback(
-            exception.MigrationPreCheckError(reason=(
-                'the other host does not share the instances directory, or '
-                'could not be asked over ssh whether it does')))
-
-    def _cleanup_remote_migration(self, dest, inst_base, inst_base_resize,
-                                  shared_storage=False):
-        """Put the instance directory back; remove nothing on other hosts."""
-        super()._cleanup_remote_migration(dest, inst_base, inst_base_resize,
-                                          shared_storage=True)
-
     def rollback_live_migration_at_destination(
             self, context, instance, network_info, block_device_info,
             destroy_disks=True, migrate_data=None):
@@ -157,32 +130,6 @@ class GpfsLibvirtDriver(driver.LibvirtDriver):
         super().rollback_live_migration_at_destination(
             context, instance, network_info, block_device_info,
             destroy_disks=False, migrate_data=migrate_data)
-
-    def delete_instance_files(self, instance):
-        """Delete the directory; False, to try again later, if GPFS is gone.
-
-        Where the file system is not mounted nothing is found to delete, and
-        stock Nova would take that for done. A rebuild must not go on then:
-        it would boot the old disk under the name of the new image.
-        """
-        deleted = self._delete_instance_files(instance)
-        if not deleted and instance.task_state == task_states.REBUILDING:
-            raise boundary.StorageFailed(
-                summary='the old disks could not be deleted')
-        return deleted
-
-    def _delete_instance_files(self, instance):
-        guard = self.image_backend.storage.guard
-        try:
-            guard.check()
-            deleted = super().delete_instance_files(instance)
-            guard.check()
-        except errors.GpfsError as error:
-            LOG.warning('The files are deleted later: %s', error,
-                        instance=instance)
-            return False
-        left = libvirt_utils.get_instance_path(instance)
-        return deleted and not os.path.lexists(left)
 
     def cache_image(self, context, image_id):
         """Make the master of an image ready, once for all hosts."""

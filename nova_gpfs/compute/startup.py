@@ -51,6 +51,8 @@ def prepare(storage, placing):
     _try_clone(driver, storage.layout)
     placing.check_rules()
     storage.masters.sweep()
+    storage.parents.sweep()
+    storage.trash.sweep()
     _log(describe(driver, cluster, here, file_system, placing))
 
 

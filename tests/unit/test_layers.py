@@ -29,9 +29,9 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'conf', 'conf_policies', 'guard', 'incoming', 'locality', 'lookup',
-    'masters', 'mm', 'mmdriver', 'offer', 'placements', 'policy', 'privsep',
-    'probe', 'run', 'storage', 'whereabouts'}
+    'conf', 'conf_policies', 'guard', 'hosts', 'incoming', 'locality',
+    'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements',
+    'policy', 'privsep', 'probe', 'run', 'storage', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
@@ -59,7 +59,11 @@ MAY_IMPORT = {
     'incoming': GPFS | {'guard'},
     'masters': GPFS | {'guard', 'incoming'},
     'whereabouts': GPFS | {'guard', 'placements'},
-    'storage': GPFS | {'guard', 'masters', 'policy', 'whereabouts'},
+    'hosts': GPFS | {'guard'},
+    'parents': GPFS | {'guard'},
+    'trash': GPFS,
+    'storage': GPFS | {'guard', 'hosts', 'masters', 'parents', 'policy',
+                       'trash', 'whereabouts'},
     'config_source': frozenset({'compute', 'conf'}),
     # nova-api and nova-scheduler stand on hosts without GPFS: they get rules
     # and values, and nothing that runs a command or reads a file.

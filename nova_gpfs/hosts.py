@@ -1,0 +1,155 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which compute hosts use the same instances_path.
+
+Nova finds out over ssh whether another host shares a directory. Hosts of one
+file system need not ask: each keeps an entry on it, and an entry that was
+refreshed lately was refreshed by a host that has just this file system
+mounted at just this place.
+
+How old an entry is, is read from the times of two files on the file system,
+the entry and the one that this host refreshes for the comparison. Where the
+clocks of two hosts set those times and differ, an entry counts for as much
+longer or shorter as they differ, and at most for twice its time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any
+import uuid
+
+from oslo_log import log as logging
+
+from nova_gpfs import guard as mount_guard
+from nova_gpfs import layout as gpfs_layout
+
+LOG = logging.getLogger(__name__)
+
+_SUFFIX = '.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A compute host: the name and the address that Nova has for it."""
+
+    name: str
+    address: str
+
+
+class Hosts:
+    """The register of the compute hosts of one instances_path."""
+
+    def __init__(self, layout: gpfs_layout.Layout,
+                 guard: mount_guard.MountGuard, host_age: float) -> None:
+        self._layout = layout
+        self._guard = guard
+        self._host_age = host_age
+        self._self: Host | None = None
+
+    def announce(self, host: Host) -> None:
+        """Write or refresh the entry of this host.
+
+        :raises errors.NotMounted, errors.WrongFileSystem: as it is
+        """
+        self._guard.check()
+        path = self._layout.host(host.name)
+        fields = self._fields(host)
+        if _read(path) == fields:
+            os.utime(path)
+        else:
+            _write(path, fields)
+        self._self = host
+
+    def live(self) -> tuple[Host, ...]:
+        """Return the hosts that have refreshed their entries lately.
+
+        Nothing is returned before this host has announced itself.
+        """
+        return tuple(Host(str(entry['name']), str(entry['address']))
+                     for entry in self._fresh() if self._is_here(entry))
+
+    def share(self, address: str) -> bool:
+        """Whether the host at an address is known to share this directory.
+
+        False means that it is not known: no entry, an old one, or one that
+        speaks of another place.
+        """
+        named = [entry for entry in self._fresh()
+                 if entry['address'] == address]
+        return bool(named) and all(map(self._is_here, named))
+
+    def knows(self, name: str) -> bool:
+        """Whether a host of that name has ever been here."""
+        return os.path.lexists(self._layout.host(name))
+
+    def _fields(self, host: Host) -> dict[str, Any]:
+        return {'version': 1, **dataclasses.asdict(host), **self._place()}
+
+    def _place(self) -> dict[str, Any]:
+        return {'instances_path': self._layout.instances_path,
+                'location': dataclasses.asdict(self._guard.where())}
+
+    def _is_here(self, entry: dict[str, Any]) -> bool:
+        return all(entry.get(field) == value
+                   for field, value in self._place().items())
+
+    def _fresh(self) -> list[dict[str, Any]]:
+        """Return the entries that are young enough and can be understood."""
+        if self._self is None:
+            return []
+        self.announce(self._self)
+        now = os.stat(self._layout.host(self._self.name)).st_mtime
+        found = [_read(os.path.join(self._layout.hosts, name))
+                 for name, changed in self._entries()
+                 if abs(now - changed) <= self._host_age]
+        return [entry for entry in found if entry is not None
+                and {'name', 'address'} <= entry.keys()]
+
+    def _entries(self) -> list[tuple[str, float]]:
+        with os.scandir(self._layout.hosts) as entries:
+            return sorted((entry.name, _changed(entry.path))
+                          for entry in entries
+                          if entry.name.endswith(_SUFFIX))
+
+
+def _changed(path: str) -> float:
+    """Return when an entry was refreshed; long ago if it is gone."""
+    try:
+        return os.stat(path).st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _read(path: str) -> dict[str, Any] | None:
+    """Return an entry, None if there is none that can be understood."""
+    try:
+        with open(path, encoding='utf-8') as entry:
+            fields = json.load(entry)
+    except (OSError, ValueError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _write(path: str, fields: dict[str, Any]) -> None:
+    temporary = f'{path}.{uuid.uuid4().hex}.new'
+    try:
+        with open(temporary, 'x', encoding='utf-8') as entry:
+            entry.write(json.dumps(fields, indent=1) + '\n')
+        os.rename(temporary, path)
+    except BaseException:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,197 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Clone parents of single instances: how a disk is had twice.
+
+A parent is what a disk was at one moment, read-only. The disk itself stays
+a writable file and becomes a clone of it (IBM documentation, Listing file
+clones), and so does every further disk that is made from it. Parents lie in
+``parents/<instance>/``, never in an instance's directory, so that removing
+that directory meets nothing that GPFS does not let go.
+
+A parent goes when its last clone has gone. GPFS refuses before that, and that
+is what keeps a parent that somebody needs, whatever is concluded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+import contextlib
+import os
+import time
+import uuid
+
+from oslo_log import log as logging
+
+from nova_gpfs import driver as gpfs_driver
+from nova_gpfs import errors
+from nova_gpfs import guard as mount_guard
+from nova_gpfs import layout as gpfs_layout
+from nova_gpfs import model
+
+LOG = logging.getLogger(__name__)
+
+#: What Nova puts behind the name of an instance's directory.
+_SUFFIXES = ('', '_resize', '_del')
+
+
+class Parents:
+    """The clone parents of the instances of one instances_path."""
+
+    def __init__(self, driver: gpfs_driver.GpfsDriver,
+                 layout: gpfs_layout.Layout, guard: mount_guard.MountGuard, *,
+                 max_depth: int, leftover_age: float) -> None:
+        self._driver = driver
+        self._layout = layout
+        self._guard = guard
+        self._max_depth = max_depth
+        self._leftover_age = leftover_age
+
+    def make(self, owner: str, source: str) -> str:
+        """Seal what a closed disk is now and return the parent's path.
+
+        The disk stays as it was, as a clone of the parent. Costs three mm
+        commands and copies nothing, unless the disk has max_depth ancestors.
+
+        :param owner: the instance's UUID
+        :raises errors.FileBusy: somebody has the disk open
+        """
+        self._guard.check()
+        self._keep_shallow(source)
+        room = self._layout.parents_of(owner)
+        os.makedirs(room, mount_guard.DIRECTORY_MODE, exist_ok=True)
+        parent = os.path.join(
+            room, f'{os.path.basename(source)}.{uuid.uuid4().hex}')
+        self._driver.snapshot(source, parent)
+        return parent
+
+    def _keep_shallow(self, source: str) -> None:
+        """Take a disk with many ancestors off the nearest of them.
+
+        That copies what the guest wrote between the last two moves. Where it
+        fails the chain grows, which is slow and not wrong. After a time-out
+        GPFS may still be working on the file, so it is left alone.
+
+        :raises errors.TimedOut: it takes longer than [gpfs] copy_timeout
+        """
+        if (self._driver.clone_info(source).depth or 0) < self._max_depth:
+            return
+        try:
+            self._driver.detach(source, model.Ancestors.PARENT)
+        except errors.TimedOut:
+            raise
+        except errors.GpfsError as error:
+            LOG.warning('Disk %(disk)s keeps more than %(depth)d ancestors: '
+                        '%(error)s', {'disk': source, 'error': error,
+                                      'depth': self._max_depth})
+
+    def tidy(self, owner: str, directories: Iterable[str]) -> list[str]:
+        """Remove the parents that no disk in these directories hangs on.
+
+        Returns what was removed. Costs one mmclone show for each disk and
+        for each parent that is needed; no command where there is no parent.
+
+        :raises errors.GpfsError: it cannot be told; all parents are kept
+        """
+        parents = self._of(owner)
+        if not parents:
+            return []
+        needed = self._needed(parents, list(_disks(directories)))
+        return self._remove(owner, [path for inode, path in parents.items()
+                                    if inode not in needed])
+
+    def forget(self, owner: str) -> list[str]:
+        """Remove all parents of an instance whose disks are gone."""
+        return self._remove(owner, list(self._of(owner).values()))
+
+    def sweep(self) -> list[str]:
+        """Remove the parents of instances that have no directory any more.
+
+        A host that dies while it deletes an instance may leave them. They
+        go once nothing has happened to them for ``leftover_age`` seconds.
+        Costs no command.
+        """
+        removed = []
+        for owner in sorted(os.listdir(self._layout.parents)):
+            if self._is_abandoned(owner):
+                removed += self.forget(owner)
+        return removed
+
+    def _of(self, owner: str) -> dict[int, str]:
+        """Return the paths of an instance's parents by inode number."""
+        try:
+            with os.scandir(self._layout.parents_of(owner)) as entries:
+                return {entry.inode(): entry.path for entry in entries}
+        except FileNotFoundError:
+            return {}
+
+    def _needed(self, parents: dict[int, str], disks: list[str]) -> set[int]:
+        needed: set[int] = set()
+        while disks and len(needed) < len(parents):
+            inode = self._driver.clone_info(disks.pop()).parent_inode
+            if inode in parents and inode not in needed:
+                needed.add(inode)
+                disks.append(parents[inode])
+        return needed
+
+    def _remove(self, owner: str, paths: list[str]) -> list[str]:
+        """Remove parents, a clone of another one before that other one."""
+        removed: list[str] = []
+        while True:
+            gone = [path for path in paths if _unlink(path)]
+            removed += gone
+            paths = [path for path in paths if path not in gone]
+            if not paths or not gone:
+                break
+        for path in paths:
+            LOG.info('%s stays: GPFS does not let it go', path)
+        with contextlib.suppress(OSError):
+            os.rmdir(self._layout.parents_of(owner))
+        return removed
+
+    def _is_abandoned(self, owner: str) -> bool:
+        """Whether an instance has no directory, and that for a while.
+
+        Nova renames the directory to and from ``_resize``, so the names are
+        looked at twice.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            changed = os.stat(self._layout.parents_of(owner)).st_mtime
+            top = os.path.join(self._layout.instances_path, owner)
+            return (time.time() - changed >= self._leftover_age
+                    and not any(os.path.lexists(top + suffix)
+                                for suffix in _SUFFIXES * 2))
+        return False
+
+
+def _disks(directories: Iterable[str]) -> Iterator[str]:
+    """Yield the files that may be clones, in directories that exist."""
+    for directory in directories:
+        try:
+            names = os.listdir(directory)
+        except FileNotFoundError:
+            continue
+        yield from (os.path.join(directory, name) for name in sorted(names)
+                    if name.startswith('disk') and name != 'disk.info')
+
+
+def _unlink(path: str) -> bool:
+    """Remove a parent; False while GPFS refuses, as it has clones."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        LOG.debug('%s: %s', path, error.strerror)
+        return False
+    return True
