@@ -21,6 +21,7 @@ move is confirmed, and is what a revert puts back.
 import contextlib
 import contextvars
 import os
+from typing import Any
 
 from nova import exception
 from nova.virt.libvirt import driver
@@ -41,14 +42,14 @@ _SWAP = 'disk.swap'
 # Small and written once, so a parent of its own would only be in the way.
 _CONFIG = 'disk.config'
 
-_held_back = contextvars.ContextVar('disks that Nova is not to copy',
-                                    default=None)
+_held_back: contextvars.ContextVar[list[Any] | None] = contextvars.ContextVar(
+    'disks that Nova is not to copy', default=None)
 
 
 @contextlib.contextmanager
 def _holding_back():
     """Give a list for the disks of the instance; Nova sees none of them."""
-    disks = []
+    disks: list[Any] = []
     token = _held_back.set(disks)
     try:
         yield disks
