@@ -18,6 +18,7 @@ from nova_gpfs import errors
 from nova_gpfs import guard
 from nova_gpfs import layout
 from nova_gpfs import parents
+from nova_gpfs.sim import switches
 
 from tests import local_driver
 from tests.unit.sim import simulated
@@ -212,6 +213,20 @@ class ParentsTest(simulated.SimulatedTestCase):
         self.assertRaises(errors.TimedOut, self.parents.make, OWNER,
                           self.disk)
         self.assertEqual(DEPTH, self.driver.clone_info(self.disk).depth)
+
+    def test_what_is_not_known_of_gpfs_does_not_matter(self):
+        """A move works with every switch of the simulator in any position."""
+        for name, switch in switches.SWITCHES.items():
+            for position in switch.alternatives[1:]:
+                self.cluster.set_switch(name, position)
+                if name == 'nonroot_mmclone' and os.geteuid():
+                    continue
+                content = self.read(f'{OWNER}/disk')
+                self.move()
+                self.tidy()
+                self.assertEqual(content, self.read(f'{OWNER}/disk'))
+                self.assertThere(self.disk)
+            self.cluster.set_switch(name, switch.default)
 
     def test_an_open_disk_is_refused_where_gpfs_refuses_it(self):
         self.cluster.set_switch('snap_of_open_file', 'refuse')
