@@ -19,9 +19,9 @@ from unittest import mock
 import fixtures
 from nova import context
 from nova import objects
+from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_gpfs.compute import boundary
-from nova_gpfs.compute import libvirt_driver
 from nova_gpfs import errors
 
 from tests.functional import cloud
@@ -247,7 +247,7 @@ class OtherHostTest(cloud.CloudTestCase):
     def test_a_rebuild_never_boots_the_old_disk(self):
         data, _guest_bytes = cloud.qcow2_image(self.directory, seed=b'other')
         other = self.glance.add('other', data, 'qcow2')
-        stock = libvirt_driver.driver.LibvirtDriver
+        stock = libvirt_driver.LibvirtDriver
         real = stock.delete_instance_files
 
         def while_unmounted(driver, instance):
