@@ -46,6 +46,7 @@ from nova_gpfs import errors
 from nova_gpfs import mm
 from nova_gpfs.mm import base
 from nova_gpfs import model
+from nova_gpfs import nova_options
 from nova_gpfs import run as local
 
 CONF = cfg.CONF
@@ -74,6 +75,14 @@ _MOST_LINKS = 40
 _NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _WALK = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def start_with(root_helper: list[str]) -> None:
+    """Start the daemon with these words where no helper_command is set.
+
+    Only for programs of ours: nova-compute tells oslo.privsep by itself.
+    """
+    priv_context.init(root_helper)
 
 
 def run(command: base.Command[Any]) -> model.Result:
@@ -215,20 +224,7 @@ def _paths() -> cfg.ConfigOpts:
 
 @functools.cache
 def _nova_paths() -> cfg.ConfigOpts:
-    """Read Nova's paths where nova is not imported, as in the daemon.
-
-    They are kept out of ``CONF``: nova.conf would find them there, defined
-    otherwise, and fail.
-    """
-    options = cfg.ConfigOpts()
-    options.register_opts([
-        cfg.StrOpt('state_path', default=''),
-        cfg.StrOpt('instances_path', default='$state_path/instances')])
-    options(args=[], default_config_files=CONF.config_file,
-            default_config_dirs=CONF.config_dir)
-    if not options.state_path:
-        options.set_default('instances_path', '')
-    return options
+    return nova_options.read(CONF)
 
 
 def _check_path(path: str, changes: bool) -> None:
