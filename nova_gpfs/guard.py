@@ -72,7 +72,7 @@ class MountGuard:
         :raises errors.NotMounted: the marker is gone or cannot be read
         :raises errors.WrongFileSystem: another file system stands there
         """
-        if self._verified is None or self._marker() != self._verified:
+        if self._marker() != self._verified:
             self._verify(location.locate(self._driver,
                                          self._layout.instances_path))
 
