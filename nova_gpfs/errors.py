@@ -168,6 +168,14 @@ class AlreadyExists(GpfsError):
     next_step = 'Find out who made it; nothing overwrites a disk.'
 
 
+class RecordUnreadable(GpfsError):
+    """The record of what an instance's disks were promised is damaged."""
+
+    summary = 'The record of placements cannot be read'
+    next_step = ('Look at the file; without it the disks count as those of '
+                 'an instance that asked for nothing.')
+
+
 class NoSuchFileSystem(GpfsError):
     """The cluster does not know the file system."""
 

@@ -110,9 +110,13 @@ class Masters:
             return plain if plain and plain.covers(wanted) else None
         return master
 
+    def keys(self) -> list[str]:
+        """Return the keys of all masters, placed ones too, for ``find``."""
+        return sorted(os.listdir(self._layout.masters))
+
     def of_image(self, key: str) -> Iterator[Master]:
         """Yield all masters of an image, however they are placed."""
-        for name in sorted(os.listdir(self._layout.masters)):
+        for name in self.keys():
             if name.startswith(key[:_KEPT]):
                 with contextlib.suppress(errors.CloneParentInvalid):
                     master = self._read(name)

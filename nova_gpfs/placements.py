@@ -29,6 +29,7 @@ import uuid
 
 from oslo_log import log as logging
 
+from nova_gpfs import errors
 from nova_gpfs import model
 from nova_gpfs import policy
 
@@ -60,20 +61,30 @@ class Record:
                 and all(one.is_empty for one in self.disks.values()))
 
 
-def read(directory: str) -> Record:
-    """Return the record of an instance's directory, empty if it has none.
+def load(directory: str) -> Record | None:
+    """Return the record of an instance's directory, None if it has none.
 
-    One that cannot be read counts as none: disks are then placed anew.
+    :raises errors.RecordUnreadable: there is one, and it says nothing
     """
     path = os.path.join(directory, NAME)
     try:
         with open(path, encoding='utf-8') as f:
             return _record(json.load(f))
     except FileNotFoundError:
-        return Record()
+        return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        LOG.warning('%(path)s cannot be read (%(error)s); the placement of '
-                    'these disks is not known', {'path': path, 'error': error})
+        raise errors.RecordUnreadable(f'{path} ({error})') from error
+
+
+def read(directory: str) -> Record:
+    """Return the record of an instance's directory, empty if it has none.
+
+    One that cannot be read counts as none: disks are then placed anew.
+    """
+    try:
+        return load(directory) or Record()
+    except errors.RecordUnreadable as error:
+        LOG.warning('%s', error)
         return Record()
 
 
