@@ -45,6 +45,7 @@ MAY_IMPORT = {
     'model': frozenset(),
     'mm': VALUES,
     'run': VALUES | {'mm'},
+    'audit': VALUES | {'policy'},
     'nova_options': frozenset(),
     'privsep': VALUES | {'mm', 'run', 'conf', 'nova_options'},
     'driver': VALUES,
