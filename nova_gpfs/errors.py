@@ -99,6 +99,13 @@ class NotPermitted(GpfsError):
                  'instances_path, and [gpfs] rootless_commands.')
 
 
+class WrongUser(GpfsError):
+    """Files would be written that nova-compute could not change later."""
+
+    summary = 'Not the user of nova-compute'
+    next_step = 'Run it as that user, for example with "sudo -u USER".'
+
+
 class InvalidName(GpfsError):
     """A path or a name that no GPFS command may be given."""
 
@@ -174,6 +181,13 @@ class RecordUnreadable(GpfsError):
     summary = 'The record of placements cannot be read'
     next_step = ('Look at the file; without it the disks count as those of '
                  'an instance that asked for nothing.')
+
+
+class NoSuchInstance(GpfsError):
+    """There is no directory of such an instance."""
+
+    summary = 'No such instance'
+    next_step = 'Give a UUID that has a directory below instances_path.'
 
 
 class NoSuchFileSystem(GpfsError):

@@ -45,9 +45,9 @@ MAY_IMPORT = {
     'model': frozenset(),
     'mm': VALUES,
     'run': VALUES | {'mm'},
-    'audit': VALUES | {'policy'},
     'nova_options': frozenset(),
     'privsep': VALUES | {'mm', 'run', 'conf', 'nova_options'},
+    'audit': VALUES | {'policy'},
     'driver': VALUES,
     'plan': VALUES,
     'policy': VALUES | {'mm'},
@@ -73,7 +73,7 @@ MAY_IMPORT = {
     'scheduler': frozenset({'conf', 'locality'}),
     'compute': BELOW_NOVA,
     'glance': BELOW_NOVA,
-    'cmd': BELOW_NOVA | {'compute'},
+    'cmd': BELOW_NOVA | {'audit', 'compute', 'nova_options'},
     'sim': frozenset(),
 }
 
