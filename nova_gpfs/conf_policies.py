@@ -23,6 +23,7 @@ from typing import Any
 from oslo_config import cfg
 
 from nova_gpfs import errors
+from nova_gpfs.mm import fields
 from nova_gpfs import policy
 
 _PREFIX = 'gpfs_policy:'
@@ -239,7 +240,9 @@ def rules(conf: cfg.ConfigOpts) -> policy.Rules:
 
     :raises errors.Misconfigured: an option is unknown or its value is wrong
     """
+    _require_clear_names(conf)
     register(conf)
+    _require_known_fields(conf)
     try:
         return policy.Rules(
             policies={name: _set_options(conf[_PREFIX + name])
@@ -251,6 +254,29 @@ def rules(conf: cfg.ConfigOpts) -> policy.Rules:
             image_may_set=frozenset(conf.gpfs.image_may_set))
     except cfg.Error as error:
         raise errors.Misconfigured(str(error)) from error
+
+
+def _require_clear_names(conf: cfg.ConfigOpts) -> None:
+    """Refuse names that oslo.config takes for one another."""
+    seen: dict[str, str] = {}
+    for name in names(conf):
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise errors.Misconfigured(
+                f'[{_PREFIX}{other}] and [{_PREFIX}{name}] differ only in '
+                'capital letters')
+
+
+def _require_known_fields(conf: cfg.ConfigOpts) -> None:
+    for option in ('flavor_may_set', 'image_may_set'):
+        for entry in conf.gpfs[option]:
+            if entry.partition('=')[0] not in (policy.POLICY, *policy.FIELDS):
+                raise errors.Misconfigured(
+                    f'[gpfs] {option} = {entry}: there is no such field')
+    group = conf.gpfs.failure_group
+    if group and not fields.FAILURE_GROUP.holds(group):
+        raise errors.Misconfigured(
+            f'[gpfs] failure_group = {group} is no failure group')
 
 
 def _set_options(group: cfg.ConfigOpts.GroupAttr) -> dict[str, policy.Value]:

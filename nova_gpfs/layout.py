@@ -62,9 +62,10 @@ def placed_key(key: str, pool: str | None, data_replicas: int | None,
     What is None is GPFS's own choice and in no name; without any placement
     it is the key itself.
     """
-    return master_key(key, pool and f'on-{pool}',
-                      data_replicas and f'r{data_replicas}',
-                      metadata_replicas and f'm{metadata_replicas}')
+    # The pool comes last: its name may hold anything.
+    return master_key(key, data_replicas and f'r{data_replicas}',
+                      metadata_replicas and f'm{metadata_replicas}',
+                      pool and f'on-{pool}')
 
 
 @dataclasses.dataclass(frozen=True)

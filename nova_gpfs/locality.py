@@ -30,7 +30,7 @@ POOLS = 'gpfs_pools'
 INSTANCES = 'gpfs_instances'
 
 #: Entries of an instance list; 50 KB of text at most.
-MOST_INSTANCES = 10000
+MOST_INSTANCES = 4000
 
 _ENTRY_BYTES = 3
 

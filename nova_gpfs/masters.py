@@ -36,7 +36,7 @@ import json
 import os
 import socket
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
@@ -55,6 +55,9 @@ IMAGE = 'image'
 INFO = 'info.json'
 
 #: Writes the image to the path it is given and returns what it made.
+T = TypeVar('T')
+
+#: Where GPFS puts it.
 ANYWHERE = model.Placement()
 
 Fill = Callable[[str], plan.MasterInfo]
@@ -104,11 +107,24 @@ class Masters:
 
         :raises errors.CloneParentInvalid: it is there and cannot be read
         """
-        master = self._read(_key(key, wanted))
-        if master is None and wanted != ANYWHERE:
-            plain = self._read(key)
-            return plain if plain and plain.covers(wanted) else None
+        name = _key(key, wanted)
+        master = self._read(name)
+        if master is None:
+            return self._plain_instead(key, wanted)
+        if master.base != key or not master.covers(wanted):
+            raise errors.CloneParentInvalid(
+                f'{self._layout.master(name)} is of another image or '
+                'placement')
         return master
+
+    def _plain_instead(self, key: str,
+                       wanted: model.Placement) -> Master | None:
+        """Return the master that GPFS has placed, if it is as wanted."""
+        plain = None
+        if wanted != ANYWHERE:
+            with contextlib.suppress(errors.CloneParentInvalid):
+                plain = self._read(key)
+        return plain if plain and plain.covers(wanted) else None
 
     def keys(self) -> list[str]:
         """Return the keys of all masters, placed ones too, for ``find``."""
@@ -129,8 +145,10 @@ class Masters:
             with open(os.path.join(directory, INFO), encoding='utf-8') as f:
                 fields = json.load(f)
             return Master(os.path.join(directory, IMAGE),
-                          _info(fields['info']), fields.get('base', name),
-                          model.Placement(**fields.get('placement', {})))
+                          _known(plan.MasterInfo, fields['info']),
+                          fields.get('base', name),
+                          _known(model.Placement,
+                                 fields.get('placement', {})))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -197,6 +215,7 @@ class Masters:
         """Write the image where it is wanted, from GPFS if it is there."""
         sibling = next(self.of_image(key), None)
         if sibling is None:
+            self._try(image + '.try', wanted)
             info = fill(image)
         else:
             make_empty(self._driver, image, wanted)
@@ -204,6 +223,12 @@ class Masters:
             info = sibling.info
         self._driver.place(image, wanted)
         return info
+
+    def _try(self, path: str, wanted: model.Placement) -> None:
+        """See whether GPFS grants a placement, before an image is fetched."""
+        if wanted != ANYWHERE:
+            make_empty(self._driver, path, wanted)
+            os.unlink(path)
 
     def _placement(self, image: str) -> model.Placement:
         found = self._driver.attributes(image)
@@ -234,11 +259,12 @@ def _key(key: str, wanted: model.Placement) -> str:
                                   wanted.metadata_replicas)
 
 
-def _info(fields: dict[str, Any]) -> plan.MasterInfo:
-    """Return what is known; fields of a later release are passed over."""
-    known = {field.name for field in dataclasses.fields(plan.MasterInfo)}
-    return plan.MasterInfo(**{name: value for name, value in fields.items()
-                              if name in known})
+def _known(kind: type[T], fields: dict[str, Any]) -> T:
+    """Return a value of fields; those of a later release are passed over."""
+    names = {field.name for field in
+             dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in fields.items()
+                   if name in names})
 
 
 def _write_info(room: str, key: str, master: Master) -> None:

@@ -204,7 +204,7 @@ class MmDriver(driver.GpfsDriver):
         except errors.GpfsError as error:
             raise failure or error
         if command.is_done(found) or (not failure
-                                      and command.is_seen(found)):
+                                      and command.is_granted(found)):
             return model.Change.MADE
         raise (self._refusal(command, found) or failure
                or _not_done(command))

@@ -138,6 +138,17 @@ class Disk:
     size: int | None = None
     servers: tuple[str, ...] = ()
 
+    @property
+    def point_of_failure(self) -> str:
+        """What fails together with this disk.
+
+        -1 is no group: such a disk has no point of failure in common with
+        any other (IBM documentation, mmcrnsd command).
+        """
+        if self.failure_group == '-1':
+            return f'-1 {self.name}'
+        return self.failure_group
+
 
 @dataclasses.dataclass(frozen=True)
 class FileSystem:

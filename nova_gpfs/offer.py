@@ -56,7 +56,7 @@ class Offer:
 
     def failure_groups(self, pool: str) -> frozenset[str]:
         """Return the failure groups that hold data of a pool."""
-        return frozenset(disk.failure_group for disk in self.disks
+        return frozenset(disk.point_of_failure for disk in self.disks
                          if disk.pool == pool and disk.holds_data)
 
     def own_failure_group(self) -> str | None:
@@ -65,7 +65,7 @@ class Offer:
         None when it serves none, or disks of several failure groups.
         """
         groups = {disk.failure_group for disk in self.disks
-                  if disk.holds_data and any(
+                  if disk.holds_data and disk.failure_group != '-1' and any(
                       one in self.node_names or _short(one) in self.node_names
                       for one in disk.servers)}
         return groups.pop() if len(groups) == 1 else None

@@ -127,6 +127,10 @@ class Parents:
                 removed += self.forget(owner)
         return removed
 
+    def of(self, owner: str) -> list[str]:
+        """Return the paths of an instance's parents."""
+        return sorted(self._of(owner).values())
+
     def _of(self, owner: str) -> dict[int, str]:
         """Return the paths of an instance's parents by inode number."""
         try:

@@ -40,16 +40,32 @@ NAME = 'gpfs.json'
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """The promises to one instance; ``disks`` is by the file's name."""
+    """The promises to one instance; ``disks`` is by the file's name.
+
+    ``blocks_in`` tells in which failure group the blocks of a disk were
+    written first, or have moved to since.
+    """
 
     wishes: policy.Wishes = policy.Wishes()
     disks: dict[str, model.Placement] = dataclasses.field(
         default_factory=dict)
+    blocks_in: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def with_disk(self, name: str, placement: model.Placement) -> Record:
-        """Return the record with one disk placed otherwise."""
+        """Return the record with one disk placed otherwise.
+
+        Blocks that are there stay where they are.
+        """
+        group = placement.write_affinity_failure_group
         return dataclasses.replace(
-            self, disks={**self.disks, name: placement})
+            self, disks={**self.disks, name: placement},
+            blocks_in={name: group, **self.blocks_in} if group
+            else self.blocks_in)
+
+    def with_blocks_in(self, name: str, failure_group: str) -> Record:
+        """Return the record with the blocks of a disk elsewhere."""
+        return dataclasses.replace(
+            self, blocks_in={**self.blocks_in, name: failure_group})
 
     def placement(self, name: str) -> model.Placement:
         """Return what a disk was given; empty if nothing is known."""
@@ -97,9 +113,12 @@ def write(directory: str, record: Record) -> None:
     fields = {'version': 1, 'flavor': dict(record.wishes.flavor),
               'image': dict(record.wishes.image),
               'disks': {name: _asked(placement)
-                        for name, placement in record.disks.items()}}
+                        for name, placement in record.disks.items()},
+              'blocks_in': record.blocks_in}
     with open(temporary, 'x', encoding='utf-8') as f:
         f.write(json.dumps(fields, indent=1) + '\n')
+        f.flush()
+        os.fsync(f.fileno())
     os.rename(temporary, path)
 
 
@@ -114,4 +133,5 @@ def _record(fields: dict[str, Any]) -> Record:
         {name: model.Placement(**{
             field: value for field, value in asked.items()
             if field in policy.FIELDS})
-         for name, asked in fields['disks'].items()})
+         for name, asked in fields['disks'].items()},
+        dict(fields.get('blocks_in', {})))

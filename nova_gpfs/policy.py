@@ -145,7 +145,7 @@ def _layers(role: str, origin: str, asked: Told,
             raise errors.InvalidPolicy(f'{origin}{name} is not known')
     for said_by, name, value in _named(role, origin, asked):
         if not allowed & {name, f'{name}={value}'}:
-            raise errors.PolicyNotAllowed(f'{said_by} = {value}')
+            raise errors.PolicyNotAllowed(f'{said_by} = {str(value)!r:.100}')
         yield said_by, name, value
 
 
@@ -223,6 +223,23 @@ def localized(placement: model.Placement,
         placement, write_affinity_failure_group=failure_group)
 
 
+def merged(had: model.Placement,
+           wanted: model.Placement) -> model.Placement:
+    """Return what a disk has when it was given more than is wanted now.
+
+    What nobody asks for any more stays: GPFS would not know where else to.
+    """
+    return model.Placement(**{
+        name: getattr(had if getattr(wanted, name) is None else wanted, name)
+        for name in FIELDS})
+
+
+def affinity(placement: model.Placement) -> model.Placement:
+    """Return the part that is for blocks that are yet to be written."""
+    return model.Placement(**{name: getattr(placement, name)
+                              for name in _AFFINITY})
+
+
 def of_master(placement: model.Placement) -> model.Placement:
     """Return the part that a disk's master must have as well.
 
@@ -252,10 +269,12 @@ def check(placement: model.Placement, file_system: model.FileSystem,
                     _data_failure_groups(placement.pool, all_disks))
     _check_replicas('metadata', placement.metadata_replicas,
                     file_system.max_metadata_replicas,
-                    len({disk.failure_group for disk in all_disks
+                    len({disk.point_of_failure for disk in all_disks
                          if disk.holds_metadata}))
     if any(getattr(placement, name) is not None for name in _AFFINITY):
-        _check_affinity(file_system, usable.get(placement.pool or ''))
+        _check_affinity(file_system, [
+            pool for pool in usable.values()
+            if placement.pool in (None, pool.name)])
 
 
 def _data_failure_groups(pool: str | None,
@@ -268,7 +287,7 @@ def _data_failure_groups(pool: str | None,
     groups: dict[str, set[str]] = {}
     for disk in disks:
         if disk.holds_data and pool in (None, disk.pool):
-            groups.setdefault(disk.pool, set()).add(disk.failure_group)
+            groups.setdefault(disk.pool, set()).add(disk.point_of_failure)
     return max((len(found) for found in groups.values()), default=0)
 
 
@@ -283,9 +302,10 @@ def _check_replicas(what: str, asked: int | None, maximum: int,
 
 
 def _check_affinity(file_system: model.FileSystem,
-                    pool: model.Pool | None) -> None:
+                    pools: list[model.Pool]) -> None:
     if file_system.release >= NO_WRITE_AFFINITY:
         raise errors.NoWriteAffinity(
             'GPFS ' + '.'.join(map(str, file_system.release)))
-    if pool is not None and pool.write_affinity is False:
-        raise errors.NoWriteAffinity(f'pool {pool.name}')
+    if all(pool.write_affinity is False for pool in pools):
+        raise errors.NoWriteAffinity(
+            f'pool {", ".join(pool.name for pool in pools)}')

@@ -24,6 +24,7 @@ import uuid
 
 from oslo_log import log as logging
 
+from nova_gpfs import audit
 from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
@@ -33,6 +34,7 @@ from nova_gpfs import masters
 from nova_gpfs import model
 from nova_gpfs import parents
 from nova_gpfs import policy
+from nova_gpfs import sealed
 from nova_gpfs import trash
 from nova_gpfs import whereabouts
 
@@ -130,16 +132,34 @@ class Storage:
              wanted: model.Placement) -> None:
         """Give a disk that is there another placement, all of its blocks.
 
-        Where pool or replicas change, a clone is detached from its master,
+        A clone whose ancestors' blocks lie otherwise is detached from them,
         which copies the blocks that they share.
 
+        :param had: what the disk was last given, empty if that is not known
         :raises errors.GpfsError: it is not, or not all of it, as wanted
         """
+        self.move_own(path, wanted)
+        if (policy.of_master(wanted) != policy.of_master(had)
+                and self._shares_otherwise(path, had, wanted)):
+            self.detach(path, wanted)
+
+    def move_own(self, path: str, wanted: model.Placement) -> None:
+        """Place the blocks that a disk does not share, and new ones."""
         self.guard.check()
         self.driver.place(path, wanted)
-        if policy.of_master(wanted) != policy.of_master(had):
-            self.driver.detach(path, model.Ancestors.ALL)
-            self.driver.place(path, policy.of_master(wanted))
+
+    def detach(self, path: str, wanted: model.Placement) -> None:
+        """Copy the blocks that a disk shares, to where they are wanted."""
+        self.driver.detach(path, model.Ancestors.ALL)
+        self.driver.place(path, policy.of_master(wanted))
+
+    def _shares_otherwise(self, path: str, had: model.Placement,
+                          wanted: model.Placement) -> bool:
+        """Whether blocks of ancestors lie otherwise, or may do so."""
+        known = sealed.Sealed(self.driver, self.layout, self.masters)
+        verdict = audit.disk(wanted, had, self.driver.attributes(path),
+                             known.ancestors(path))
+        return bool(verdict.shared or verdict.unknown)
 
     @contextlib.contextmanager
     def _unnamed(self, target: str) -> Iterator[str]:

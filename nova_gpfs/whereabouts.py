@@ -113,12 +113,13 @@ class Whereabouts:
 
 
 def _failure_groups(record: placements.Record) -> frozenset[str]:
-    """Return the failure groups that new blocks of any disk go to.
+    """Return the failure groups that hold blocks of any disk.
 
     They are lists with a semicolon between the groups of two replicas; a
     list with wildcards names no group.
     """
     return frozenset(
-        group for placement in record.disks.values()
-        for group in (placement.write_affinity_failure_group or '').split(';')
-        if group)
+        group for name, placement in record.disks.items()
+        for group in (record.blocks_in.get(name)
+                      or placement.write_affinity_failure_group
+                      or '').split(';') if group)

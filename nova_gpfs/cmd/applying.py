@@ -158,8 +158,9 @@ class _Run:
         """
         wanted = _possible(one)
         detaches = self._detaches(one)
-        self._storage.move(one.disk.path,
-                           model.Placement() if detaches else wanted, wanted)
+        self._storage.move_own(one.disk.path, wanted)
+        if detaches:
+            self._storage.detach(one.disk.path, wanted)
         given = wanted
         if one.verdict.shared and not detaches:
             given = dataclasses.replace(

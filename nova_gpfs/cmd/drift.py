@@ -29,12 +29,12 @@ import uuid
 from nova_gpfs import audit
 from nova_gpfs.cmd import host as hosts
 from nova_gpfs.cmd import policies
-from nova_gpfs.cmd import sealed
 from nova_gpfs.compute import placing
 from nova_gpfs import errors
 from nova_gpfs import model
 from nova_gpfs import placements
 from nova_gpfs import policy
+from nova_gpfs import sealed
 
 #: These are of the file system, not of one disk: nothing else would work.
 HOPELESS = (errors.NotMounted, errors.NotReady, errors.ProgramMissing,
@@ -141,7 +141,8 @@ class Auditor:
         self._rules = host.rules
         self._driver = host.storage.driver
         self._guard = host.storage.guard
-        self._sealed = sealed.Sealed(host.storage)
+        self._sealed = sealed.Sealed(
+            host.storage.driver, host.storage.layout, host.storage.masters)
 
     def disk(self, disk: Disk) -> Seen | None:
         """Look at a disk; None if it is gone.

@@ -47,3 +47,6 @@ def to_nova():
     except errors.GpfsError as error:
         LOG.error('%s', error)
         raise StorageFailed(summary=error.summary) from error
+    except OSError as error:
+        LOG.error('%s', error)
+        raise StorageFailed(summary=error.strerror) from error

@@ -11,8 +11,14 @@
 # under the License.
 
 
-"""Let the blocks of disks follow their instance to another host."""
+"""Place disks that are there anew: after a move, or for another flavor.
 
+A disk works wherever its blocks are, so that what cannot be done here is a
+warning and fails nothing. ``nova-gpfs policy audit`` shows what is left, and
+``policy apply`` does it.
+"""
+
+import dataclasses
 import os
 import queue
 import threading
@@ -20,6 +26,7 @@ import time
 
 from oslo_log import log as logging
 
+from nova_gpfs.compute import placing
 from nova_gpfs import errors
 from nova_gpfs import placements
 from nova_gpfs import policy
@@ -28,16 +35,15 @@ LOG = logging.getLogger(__name__)
 
 
 class Following:
-    """Write affinity of disks whose instance has arrived here.
+    """Placements of disks whose instance has arrived here or has changed."""
 
-    What fails is only worth a warning: the disk works wherever its blocks
-    are.
-    """
+    def __init__(self, storage, disks, relocator):
+        """``relocator`` is None where blocks that are there stay.
 
-    def __init__(self, storage, placing, relocator):
-        """``relocator`` is None where blocks that are there stay."""
+        :param disks: a placing.Placing
+        """
         self._storage = storage
-        self._placing = placing
+        self._placing = disks
         self._relocator = relocator
 
     def arrived(self, instance, directory):
@@ -49,34 +55,42 @@ class Following:
         record = placements.read(directory)
         for name, had in sorted(record.disks.items()):
             path = os.path.join(directory, name)
-            if not had.write_affinity_failure_group or not os.path.isfile(
-                    path):
-                continue
-            try:
-                record = self._follow(instance, path, record)
-            except (errors.GpfsError, OSError) as error:
-                LOG.warning('New blocks of %(disk)s are written where they '
-                            'were before: %(error)s',
-                            {'disk': path, 'error': error}, instance=instance)
+            if had.write_affinity_failure_group and os.path.isfile(path):
+                self._try(instance, path, policy.affinity)
 
-    def _follow(self, instance, path, record):
-        name = os.path.basename(path)
+    def changed(self, instance, path):
+        """Give a disk what its flavor and image ask for now, all blocks.
+
+        "Already done" means that it was last given just that. What is not
+        asked for any more stays as it is.
+        """
+        self._try(instance, path, lambda placement: placement)
+
+    def _try(self, instance, path, part):
+        try:
+            self._follow(instance, path, part)
+        except (errors.GpfsError, OSError) as error:
+            LOG.warning('%(disk)s stays placed as it was: %(error)s',
+                        {'disk': path, 'error': error}, instance=instance)
+
+    def _follow(self, instance, path, part):
+        directory, name = os.path.split(path)
+        record = placements.read(directory)
         had = record.placement(name)
-        wanted = self._placing.placement(instance, name)
-        if wanted == had or policy.of_master(wanted) != policy.of_master(had):
-            return record
-        self._storage.move(path, had, wanted)
-        record = record.with_disk(name, wanted)
-        placements.write(os.path.dirname(path), record)
-        self.moved(path, had, wanted)
-        return record
-
-    def moved(self, path, had, wanted):
-        """Move blocks that are there after write affinity has changed."""
-        before = had.write_affinity_failure_group
-        after = wanted.write_affinity_failure_group
-        if self._relocator and before and after and before != after:
-            self._relocator.add(path)
+        wanted = policy.merged(had, part(
+            self._placing.placement(instance, name)))
+        if wanted != had:
+            self._storage.move(path, had, wanted)
+        after = dataclasses.replace(
+            record.with_disk(name, wanted) if wanted != had else record,
+            wishes=placing.wishes(instance))
+        if after != record:
+            placements.write(directory, after)
+        group = wanted.write_affinity_failure_group
+        if self._relocator and group not in (
+                None, after.blocks_in.get(name)):
+            self._relocator.add(path, group,
+                                self._storage.parents.of(instance.uuid))
 
 
 class Relocator:
@@ -90,9 +104,13 @@ class Relocator:
         self._start = threading.Lock()
         self._thread = None
 
-    def add(self, path):
-        """Have the blocks of a disk moved some time; returns at once."""
-        self._waiting.put(path)
+    def add(self, path, failure_group, parents=()):
+        """Have the blocks of a disk moved some time; returns at once.
+
+        :param parents: its own clone parents, which hold blocks of it since
+            it was moved as a clone. Masters are shared, and stay.
+        """
+        self._waiting.put((path, failure_group, tuple(parents)))
         with self._start:
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -106,21 +124,32 @@ class Relocator:
 
     def _work(self):
         while True:
-            path = self._waiting.get()
+            waiting = self._waiting.get()
             try:
-                self._relocate(path)
+                self._relocate(*waiting)
+            except Exception as error:
+                LOG.warning('The blocks of %(disk)s stay where they are: '
+                            '%(error)s',
+                            {'disk': waiting[0], 'error': error})
             finally:
                 self._waiting.task_done()
             time.sleep(self._pause)
 
-    def _relocate(self, path):
+    def _relocate(self, path, failure_group, parents):
         begun = time.monotonic()
-        try:
-            self._driver.relocate(path)
-        except (errors.GpfsError, OSError) as error:
-            LOG.warning('The blocks of %(disk)s stay where they are: '
-                        '%(error)s', {'disk': path, 'error': error})
-        else:
-            LOG.info('The blocks of %(disk)s moved to this host in '
-                     '%(seconds).1f s',
-                     {'disk': path, 'seconds': time.monotonic() - begun})
+        directory, name = os.path.split(path)
+        record = placements.read(directory)
+        given = record.placement(name)
+        if given.write_affinity_failure_group != failure_group:
+            # It has moved on meanwhile, to where it is another's turn.
+            return
+        for parent in filter(os.path.exists, parents):
+            self._driver.place(parent, policy.affinity(given))
+            self._driver.relocate(parent)
+        self._driver.relocate(path)
+        placements.write(directory, record.with_blocks_in(
+            name, failure_group))
+        LOG.info('The blocks of %(disk)s moved to failure group %(group)s in '
+                 '%(seconds).1f s',
+                 {'disk': path, 'group': failure_group,
+                  'seconds': time.monotonic() - begun})

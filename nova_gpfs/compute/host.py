@@ -39,7 +39,8 @@ def storage_from_conf():
         layout.Layout(os.path.abspath(CONF.instances_path)),
         _copy_sparsely,
         require_clone=CONF.gpfs.require_clone,
-        leftover_age=CONF.gpfs.leftover_age,
+        # mmchattr that moves a master changes no time of its room.
+        leftover_age=max(CONF.gpfs.leftover_age, CONF.gpfs.copy_timeout),
         max_clone_depth=CONF.gpfs.max_clone_depth,
         host_age=CONF.gpfs.host_age)
 

@@ -17,9 +17,11 @@ import functools
 import os
 from typing import Any
 
+from nova.compute import task_states
 from nova import exception
 from nova.virt.image import model as imgmodel
 from nova.virt.libvirt import imagebackend
+from oslo_log import log as logging
 
 from nova_gpfs.compute import boundary
 from nova_gpfs.compute import disk_info
@@ -27,11 +29,14 @@ from nova_gpfs.compute import fetching
 from nova_gpfs.compute import growth
 from nova_gpfs.compute import host
 from nova_gpfs.compute import placing
+from nova_gpfs import errors
 from nova_gpfs import layout
 from nova_gpfs import model
 from nova_gpfs import placements
 from nova_gpfs import plan
 from nova_gpfs import policy
+
+LOG = logging.getLogger(__name__)
 
 
 class Gpfs(imagebackend.Flat):
@@ -89,11 +94,13 @@ class Gpfs(imagebackend.Flat):
 
     def _cache(self, fetch_func, filename, size, *args, **kwargs):
         self.storage.guard.check()
-        wanted = self.placing.placement(self._instance, self._name)
         if self.exists():
             self.resize_image(size)
-            self._move(wanted)
-        elif 'image_id' in kwargs:
+            if self._instance is not None:
+                self.following.changed(self._instance, self.path)
+            return
+        wanted = self._wanted()
+        if 'image_id' in kwargs:
             fill = fetching.image(self.storage, fetch_func, **kwargs)
             self._create(layout.master_key(filename), fill, size, wanted)
         elif 'ephemeral_size' in kwargs:
@@ -130,19 +137,21 @@ class Gpfs(imagebackend.Flat):
             self._record_format(plan.RAW)
             self._record_placement(wanted)
 
-    def _move(self, wanted):
-        """Give a disk that is there the placement that it should have now.
+    def _wanted(self):
+        """Return the placement that a new disk is to have.
 
-        After a resize to a flavor with another policy, or on another host
-        where "local" is another failure group.
+        A move has stopped the guest, which must not stay down for where the
+        blocks of a swap disk are.
         """
-        record = placements.read(os.path.dirname(self.path))
-        had = record.placement(self._name)
-        if wanted in (had, model.Placement()):
-            return
-        self.storage.move(self.path, had, wanted)
-        self._record_placement(wanted)
-        self.following.moved(self.path, had, wanted)
+        try:
+            return self.placing.placement(self._instance, self._name)
+        except errors.NoFailureGroup as error:
+            if self._instance.task_state != task_states.RESIZE_FINISH:
+                raise
+            LOG.warning('%(disk)s is placed by GPFS: %(error)s',
+                        {'disk': self.path, 'error': error},
+                        instance=self._instance)
+            return model.Placement()
 
     def _record_placement(self, wanted):
         if self._instance is None:
@@ -155,7 +164,10 @@ class Gpfs(imagebackend.Flat):
     def import_file(self, instance, local_file, remote_name):
         """Place the config drive, which Nova has just written."""
         with boundary.to_nova():
-            self._move(self.placing.placement(instance, self._name))
+            wanted = self.placing.placement(instance, self._name)
+            if not wanted.is_empty:
+                self.storage.move_own(self.path, wanted)
+            self._record_placement(wanted)
 
     @staticmethod
     def _refuse_too_small(steps):

@@ -12,6 +12,8 @@
 
 """Nova's libvirt driver, where it would bypass or damage GPFS disks."""
 
+import os
+
 from nova import exception
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
@@ -66,10 +68,14 @@ class GpfsLibvirtDriver(moves.Moves, removal.Removal):
         super().init_host(host)
 
     def spawn(self, context, instance, *args, **kwargs):
-        """Refuse what no host can place before anything is made."""
+        """Refuse what no host can place before anything is made.
+
+        An instance that is evacuated has its disks, wherever they are.
+        """
         with boundary.to_nova():
             self.image_backend.storage.guard.check()
-            self.image_backend.placing.check(instance)
+            if not os.path.lexists(libvirt_utils.get_instance_path(instance)):
+                self.image_backend.placing.check(instance)
         return super().spawn(context, instance, *args, **kwargs)
 
     def migrate_disk_and_power_off(self, context, instance, dest, flavor,
@@ -79,21 +85,18 @@ class GpfsLibvirtDriver(moves.Moves, removal.Removal):
             with boundary.to_nova():
                 self.image_backend.storage.guard.check()
                 self.image_backend.placing.check(instance, flavor)
-        except exception.InvalidInput as refusal:
+        except (exception.InvalidInput, boundary.StorageFailed) as refusal:
             raise exception.InstanceFaultRollback(refusal)
         return super().migrate_disk_and_power_off(
             context, instance, dest, flavor, *args, **kwargs)
 
-    def finish_migration(self, context, migration, instance, *args,
-                         **kwargs):
-        """Place the config drive, which Nova does not look at, as well."""
-        with boundary.to_nova():
-            self.image_backend.storage.guard.check()
+    def _create_image(self, context, instance, *args, **kwargs):
+        """Place the config drive of before, which Nova does not look at."""
+        made = super()._create_image(context, instance, *args, **kwargs)
         config = self.image_backend.by_name(instance, 'disk.config')
         if config.exists():
-            config.import_file(instance, config.path, 'disk.config')
-        return super().finish_migration(context, migration, instance, *args,
-                                        **kwargs)
+            self.image_backend.following.changed(instance, config.path)
+        return made
 
     def post_live_migration_at_destination(self, context, instance, *args,
                                            **kwargs):

@@ -13,6 +13,8 @@
 
 """Find the placement that the disk of an instance is to have on this host."""
 
+from nova.virt import configdrive
+
 from nova_gpfs import errors
 from nova_gpfs import model
 from nova_gpfs import policy
@@ -48,6 +50,18 @@ def wishes(instance, flavor=None):
     return policy.wishes(specs, properties)
 
 
+def _roles(instance, flavor):
+    """Yield the roles of the disks that an instance has with a flavor."""
+    if instance.image_ref:
+        yield 'root'
+    if flavor.ephemeral_gb:
+        yield 'ephemeral'
+    if flavor.swap:
+        yield 'swap'
+    if configdrive.required_by(instance):
+        yield 'config'
+
+
 class Placing:
     """Rules of nova.conf and facts of the cluster, for one compute host."""
 
@@ -72,13 +86,13 @@ class Placing:
         return self.granted(wishes(instance), role(disk_name))
 
     def check(self, instance, flavor=None):
-        """Refuse an instance of which a disk cannot be placed.
+        """Refuse an instance of which a disk can be placed on no host.
 
-        Raises as ``placement`` does.
+        :raises errors.PolicyRefused: the first that cannot be granted
         """
         asked = wishes(instance, flavor)
-        for each in policy.ROLES:
-            self.granted(asked, each)
+        for each in _roles(instance, flavor or instance.flavor):
+            self._require(policy.resolve(self.rules, each, asked).placement)
 
     def check_rules(self):
         """Refuse a policy of nova.conf that cannot be granted."""
@@ -96,7 +110,9 @@ class Placing:
         if placement.is_empty:
             return placement
         self._require(placement)
-        return policy.localized(placement, self.failure_group())
+        if placement.write_affinity_failure_group == policy.LOCAL:
+            return policy.localized(placement, self.failure_group())
+        return placement
 
     def failure_group(self, offer=None):
         """Return this host's failure group, None if it is not known.

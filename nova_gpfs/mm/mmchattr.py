@@ -73,6 +73,11 @@ class Change(base.Effect):
         # the change has to be there when the command ends.
         return (*words, '-I', 'yes', self.path)
 
+    def changed(self) -> tuple[str, ...]:
+        """Nothing but the layout of new blocks is nothing of the file's."""
+        moves = (self.pool, self.data_replicas, self.metadata_replicas)
+        return () if moves == (None, None, None) else super().changed()
+
     def is_seen(self, found: model.FileAttributes) -> bool:
         """Whether a file has the pool and the replicas that are asked for.
 
@@ -89,10 +94,21 @@ class Change(base.Effect):
         A command that fails may have given replicas to some blocks only (IBM
         documentation, mmchattr command); a flag like ``illreplicated`` tells.
         """
-        affinity = (self.write_affinity_depth, self.block_group_factor,
-                    self.write_affinity_failure_group)
-        return (affinity == (None, None, None) and self.is_seen(found)
-                and not any(flag.startswith('ill') for flag in found.flags))
+        return not self._asks_for_affinity() and self.is_granted(found)
+
+    def is_granted(self, found: model.FileAttributes) -> bool:
+        """Whether a command that reported success has done all of it.
+
+        Blocks that are there stay where they are when only write affinity
+        changes (IBM documentation, mmchpool command), and may be flagged.
+        """
+        flags = ' '.join(found.flags).replace(',', ' ').split()
+        return (self.is_seen(found) and 'illreplicated' not in flags
+                and ('illplaced' not in flags or self._asks_for_affinity()))
+
+    def _asks_for_affinity(self) -> bool:
+        return (self.write_affinity_depth, self.block_group_factor,
+                self.write_affinity_failure_group) != (None, None, None)
 
     def refusal(self, found: model.FileAttributes,
                 pools: Iterable[model.Pool], disks: Iterable[model.Disk]
@@ -108,7 +124,7 @@ class Change(base.Effect):
         pool = self.pool or found.pool
         if pool not in {one.name for one in pools}:
             return errors.NoSuchPool(pool)
-        groups = {disk.failure_group for disk in disks
+        groups = {disk.point_of_failure for disk in disks
                   if disk.pool == pool and disk.holds_data}
         if not groups or (self.data_replicas or 0) > len(groups):
             return errors.PlacementRefused(

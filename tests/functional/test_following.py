@@ -136,6 +136,17 @@ class RelocationTest(FollowingTestCase):
         backend.following._relocator.finish()
         self.assertEqual([['3']], self.groups(100 * MIB))
 
+    def test_blocks_follow_a_cold_migration_too(self):
+        self.api.post_server_action(self.server['id'], {'migrate': None})
+        self.wait_for(self.server, 'VERIFY_RESIZE')
+        self.api.post_server_action(self.server['id'], {'confirmResize': None})
+        self.wait_for(self.server, 'ACTIVE')
+        backend = self.computes['node3'].driver.image_backend
+        backend.following._relocator.finish()
+        self.assertEqual([['3']], self.groups(100 * MIB))
+        record = placements.read(os.path.dirname(self.disk))
+        self.assertEqual({'disk': '3'}, record.blocks_in)
+
     def test_blocks_that_cannot_move_stay_and_the_instance_runs(self):
         self.gpfs.faults.add('mmrestripefile', 'fail', nth=0, code=1,
                              text='mmrestripefile: no')
@@ -143,4 +154,6 @@ class RelocationTest(FollowingTestCase):
         backend = self.computes['node3'].driver.image_backend
         backend.following._relocator.finish()
         self.assertEqual([['2']], self.groups(100 * MIB))
+        record = placements.read(os.path.dirname(self.disk))
+        self.assertEqual({'disk': '2'}, record.blocks_in)
         self.assert_storage_is_consistent()

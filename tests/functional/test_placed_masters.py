@@ -17,6 +17,7 @@ import os
 import shutil
 
 from nova_gpfs import errors
+from nova_gpfs import layout
 from nova_gpfs import model
 from nova_gpfs import storage
 from tests.functional import test_masters
@@ -32,6 +33,7 @@ class PlacedMastersTest(test_masters.MastersTestCase):
         super().setUp()
         self.driver = local_driver.make(self.gpfs.bin_dir('node1'))
         self.copied = []
+        self.names = set()
         self.storage = storage.Storage(
             self.driver, self.layout, self.copy, require_clone=True,
             leftover_age=86400)
@@ -83,6 +85,23 @@ class PlacedMastersTest(test_masters.MastersTestCase):
         with open(path, 'w') as image:
             image.write('another image')
         return test_masters.plan.MasterInfo(test_masters.plan.RAW, 13)
+
+    def test_pools_and_replicas_are_not_mixed_up(self):
+        for placement in (model.Placement('ssd_r2'),
+                          model.Placement('ssd', 2),
+                          model.Placement('ssd_r2_m2'),
+                          model.Placement('ssd_r2', None, 2),
+                          model.Placement('ssd', 2, 2)):
+            self.names.add(layout.placed_key(
+                'key', placement.pool, placement.data_replicas,
+                placement.metadata_replicas))
+        self.assertEqual(5, len(self.names))
+
+    def test_a_master_of_another_placement_is_not_taken(self):
+        master, _made = self.storage.masters.ensure('key_r2', self._other)
+        self.assertRaises(errors.CloneParentInvalid,
+                          self.storage.masters.find, 'key',
+                          model.Placement(None, 2))
 
     def test_a_placement_that_is_refused_publishes_nothing(self):
         self.assertRaises(errors.NoSuchPool, self.disk, 'disk',

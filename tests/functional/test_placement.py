@@ -13,9 +13,12 @@
 
 """Policies: where the blocks of disks and masters are, seen from below."""
 
+import dataclasses
+import errno
 import json
 import os
 import random
+from unittest import mock
 
 from nova import exception
 from oslo_config import fixture as config_fixture
@@ -24,6 +27,8 @@ from nova_gpfs.compute import host
 from nova_gpfs import conf as gpfs_conf
 from nova_gpfs import conf_policies
 from nova_gpfs import errors
+from nova_gpfs import model
+from nova_gpfs import placements
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs.sim import spec as sim_spec
 from tests.functional import cloud
@@ -105,7 +110,7 @@ class PolicyTest(PolicyTestCase):
         self.assertEqual([self.image_id], self.glance.downloads)
         self.assertEqual(2, len(self.masters()))
         plain, gold = self.masters()
-        self.assertEqual(plain + '_on-fast_r2', gold)
+        self.assertEqual(plain + '_r2_on-fast', gold)
         for name, expected in ((plain, {('system', 1)}),
                                (gold, {('fast', 2)})):
             master = os.path.join(self.instances_path, '_gpfs', 'masters',
@@ -174,7 +179,7 @@ class PolicyTest(PolicyTestCase):
         image = self.glance.add('placed', self.image, 'qcow2',
                                 gpfs_pool='fast')
         failed = self.boot(image, self.plain, expected_state='ERROR')
-        self.assertIn('image gpfs_pool = fast', failed['fault']['message'])
+        self.assertIn("image gpfs_pool = 'fast'", failed['fault']['message'])
         self.flags(image_may_set=['pool=fast'], group='gpfs')
         self.start_again()
         server = self.boot(image, self.plain, host='node1')
@@ -192,7 +197,7 @@ class PolicyTest(PolicyTestCase):
                 ({'gpfs:policy': 'bronze'}, 'No such placement policy'),
                 ({'gpfs:swap_data_replicas': '3', 'gpfs:swap_pool': 'two'},
                  'No such storage pool: two'))):
-            flavor = self.flavor_with(f'bad{number}', specs)
+            flavor = self.flavor_with(f'bad{number}', specs, swap=8)
             failed = self.boot(self.image_id, flavor, expected_state='ERROR')
             self.assertIn(expected, failed['fault']['message'])
             self.assertNotIn('Exceeded maximum number of retries',
@@ -200,6 +205,33 @@ class PolicyTest(PolicyTestCase):
             self.assertNotIn(self.instances_path, str(failed['fault']))
             self.assertFalse(os.path.exists(self.instance_file(failed)))
         self.assertEqual([], self.glance.downloads)
+
+    def test_a_placement_that_gpfs_refuses_costs_no_download(self):
+        self.gpfs.faults.add('mmchattr', 'fail', nth=0, code=22,
+                             text='mmchattr: no')
+        failed = self.boot(self.image_id, self.gold, expected_state='ERROR')
+        self.assertEqual([], self.glance.downloads)
+        self.assertNotIn(self.instances_path, str(failed['fault']))
+
+    def test_users_read_no_paths_when_the_system_refuses(self):
+        with mock.patch('nova_gpfs.placements.write', autospec=True,
+                        side_effect=OSError(errno.ENOSPC, 'No space left',
+                                            self.instances_path)):
+            failed = self.boot(self.image_id, self.gold,
+                               expected_state='ERROR')
+        self.assertNotIn(self.instances_path, str(failed['fault']))
+
+    def test_the_config_drive_of_every_rescue_is_placed(self):
+        server = self.boot(self.image_id, self.gold, config_drive=True)
+        for _ in range(2):
+            self.api.post_server_action(server['id'], {'rescue': {}})
+            self.wait_for(server, 'RESCUE')
+            for name in ('disk.rescue', 'disk.config.rescue'):
+                self.assertEqual(
+                    {('fast', 2)},
+                    self.placed(self.instance_file(server, name)), name)
+            self.api.post_server_action(server['id'], {'unrescue': None})
+            self.wait_for(server, 'ACTIVE')
 
     def test_write_affinity_is_refused_where_it_is_known_not_to_be(self):
         near = self.flavor_with('near', {'gpfs:policy': 'gold',
@@ -264,6 +296,77 @@ class PlacedResizeTest(PolicyTestCase):
             .listAllDomains(1)))
         self.assertEqual(self.contents, cloud.read(self.disk))
 
+    def test_what_is_asked_for_now_is_recorded_and_what_was_given_kept(self):
+        self.resize(self.flavor_with('gold', {'gpfs:policy': 'gold'}),
+                    'VERIFY_RESIZE')
+        self.api.post_server_action(self.server['id'], {'confirmResize': None})
+        self.wait_for(self.server, 'ACTIVE')
+        split = len(self.commands('mmclone', 'split'))
+        self.resize(self.flavor_with('fast', {'gpfs:pool': 'fast'}),
+                    'VERIFY_RESIZE')
+        record = placements.read(os.path.dirname(self.disk))
+        self.assertEqual({'pool': 'fast'}, record.wishes.flavor)
+        self.assertEqual(model.Placement('fast', 2), record.placement('disk'))
+        self.assertEqual({('fast', 2)}, self.placed(self.disk))
+        self.assertEqual(split, len(self.commands('mmclone', 'split')))
+
+    def test_a_sick_gpfs_leaves_the_guest_running(self):
+        gold = self.flavor_with('gold', {'gpfs:policy': 'gold'})
+        self.gpfs.faults.add('mmlspool', 'fail', nth=0, code=1,
+                             text='mmlspool: no')
+        self.computes['node1'].driver.image_backend.placing.facts._known = (
+            None)
+        self.resize(gold, 'ACTIVE')
+        self._wait_for_action_fail_completion(
+            self.server, 'resize', 'compute_resize_instance')
+        self.wait_for(self.server, 'ACTIVE')
+        self.assertEqual(self.contents, cloud.read(self.disk))
+
+
+class EvacuationTest(PolicyTestCase):
+    """The disks are there; what becomes of policies must not stop them."""
+
+    policies = {**PolicyTestCase.policies, 'same': {
+        'pool': 'system', 'data_replicas': 1, 'metadata_replicas': 1}}
+
+    def setUp(self):
+        super().setUp()
+        self.start_hosts()
+        self.image_id = self.glance.add('image', self.image, 'qcow2')
+
+    def evacuate(self, server):
+        self.computes['node1'].stop()
+        service = next(each for each in self.api.get_services(
+            binary='nova-compute') if each['host'] == 'node1')
+        self.api.put_service_force_down(service['id'], True)
+        self.api.post_server_action(server['id'], {
+            'evacuate': {'host': 'node2'}})
+        self._wait_for_migration_status(server, ['done'])
+        return self._wait_for_server_parameter(
+            server, {'OS-EXT-SRV-ATTR:host': 'node2',
+                     'OS-EXT-STS:task_state': None})
+
+    def rules(self, **changes):
+        placing = self.computes['node2'].driver.image_backend.placing
+        placing.rules = dataclasses.replace(placing.rules, **changes)
+
+    def test_a_new_default_that_disks_have_already_copies_nothing(self):
+        server = self.boot(self.image_id, self.flavor('plain'), host='node1')
+        self.rules(defaults={'root': 'same'})
+        self.evacuate(server)
+        self.assertEqual([], self.commands('mmclone', 'split'))
+        record = placements.read(self.instance_file(server))
+        self.assertEqual('system', record.placement('disk').pool)
+
+    def test_a_policy_that_is_gone_does_not_stop_an_evacuation(self):
+        server = self.boot(self.image_id, self.flavor_with(
+            'gold', {'gpfs:policy': 'gold'}), host='node1')
+        self.rules(policies={})
+        found = self.evacuate(server)
+        self.assertEqual('ACTIVE', found['status'])
+        self.assertEqual({('fast', 2)},
+                         self.placed(self.instance_file(server, 'disk')))
+
 
 class StartTest(PolicyTestCase):
 
@@ -301,6 +404,24 @@ class StartTest(PolicyTestCase):
         self.define_policy('one', data_replicas='5')
         error = self.assertRaises(errors.Misconfigured, self.placing)
         self.assertIn('data_replicas', str(error))
+
+    def test_names_that_oslo_config_mixes_up_are_refused(self):
+        path = os.path.join(self.directory, 'nova.conf')
+        with open(path, 'w') as f:
+            f.write('[gpfs_policy:gold]\n[gpfs_policy:Gold]\n')
+        conf = conf_policies.cfg.ConfigOpts()
+        gpfs_conf.register(conf)
+        conf(args=[], default_config_files=[path])
+        self.assertRaises(errors.Misconfigured, conf_policies.rules, conf)
+
+    def test_an_unknown_field_of_an_allow_list_is_refused(self):
+        self.flags(image_may_set=['pools'], group='gpfs')
+        error = self.assertRaises(errors.Misconfigured, self.placing)
+        self.assertIn('image_may_set = pools', str(error))
+
+    def test_a_failure_group_that_is_none_is_refused(self):
+        self.flags(failure_group='rack one', group='gpfs')
+        self.assertRaises(errors.Misconfigured, self.placing)
 
     def test_a_misspelt_option_is_refused(self):
         path = os.path.join(self.directory, 'nova.conf')

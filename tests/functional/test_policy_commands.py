@@ -224,7 +224,7 @@ class AuditTest(CommandsTestCase):
         self.configure('root_policy = slow', slow={'pool': 'system'})
         code, found, _err = self.run_program('audit', '--instance', instance)
         self.assertEqual(1, code)
-        self.assertIn(f'its master {KEY}_on-fast_r2 (pool is fast)',
+        self.assertIn(f'its master {KEY}_r2_on-fast (pool is fast)',
                       found['disks'][0]['why'][-1])
 
     def test_a_record_that_cannot_be_read_is_unknown_and_not_well(self):

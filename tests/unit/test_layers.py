@@ -31,14 +31,15 @@ GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
     'conf', 'conf_policies', 'guard', 'hosts', 'incoming', 'locality',
     'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements',
-    'policy', 'privsep', 'probe', 'run', 'storage', 'trash', 'whereabouts'}
+    'policy', 'privsep', 'probe', 'run', 'sealed', 'storage', 'trash',
+    'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
 MAY_IMPORT = {
     '': frozenset(),
     'conf': frozenset({'conf_policies'}),
-    'conf_policies': VALUES | {'policy'},
+    'conf_policies': VALUES | {'mm', 'policy'},
     'errors': frozenset(),
     'layout': frozenset(),
     'lookup': VALUES,
@@ -64,8 +65,10 @@ MAY_IMPORT = {
     'hosts': GPFS | {'guard'},
     'parents': GPFS | {'guard'},
     'trash': GPFS,
-    'storage': GPFS | {'guard', 'hosts', 'masters', 'parents', 'policy',
-                       'trash', 'whereabouts'},
+    'sealed': GPFS | {'audit', 'masters'},
+    'storage': GPFS | {
+        'audit', 'sealed', 'guard', 'hosts', 'masters', 'parents', 'policy',
+        'trash', 'whereabouts'},
     'config_source': frozenset({'compute', 'conf'}),
     # nova-api and nova-scheduler stand on hosts without GPFS: they get rules
     # and values, and nothing that runs a command or reads a file.

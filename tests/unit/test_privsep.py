@@ -35,6 +35,7 @@ from nova_gpfs.mm import mmclone
 from nova_gpfs.mm import mmlsattr
 from nova_gpfs.mm import mmlscluster
 from nova_gpfs.mm import mmlsfs
+from nova_gpfs.mm import mmrestripefile
 from nova_gpfs import model
 from nova_gpfs import privsep
 from tests.unit import test_run
@@ -47,7 +48,7 @@ class PrivsepTestCase(test_run.ProgramsTestCase):
     def setUp(self):
         super().setUp()
         for name in ('mmclone', 'mmchattr', 'mmlsattr', 'mmlsfs',
-                     'mmlscluster'):
+                     'mmlscluster', 'mmrestripefile'):
             self.program(name, 'echo "ran $*"')
         self.root = self.useFixture(fixtures.TempDir()).path
         self.configure(self.root)
@@ -172,6 +173,16 @@ class TestRun(PrivsepTestCase):
         os.link(parent, self.path('as-if-a-clone'))
         self.assertEqual(0, privsep.run(
             mmclone.Copy(parent, self.path('disk'))).rc)
+
+    def test_the_layout_of_a_parent_may_change(self):
+        parent = self.file('parent')
+        os.link(parent, self.path('as-if-a-clone'))
+        for command in (mmchattr.Change(parent, block_group_factor=2),
+                        mmrestripefile.Relocate(parent)):
+            privsep.run(command)
+        for command in (mmchattr.Change(parent, 'fast'),
+                        mmchattr.Change(parent, data_replicas=2)):
+            self.assertRefused(command)
 
     def test_a_directory_has_many_names_and_may_be_changed(self):
         self.directory('uuid')

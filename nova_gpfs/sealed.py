@@ -24,10 +24,11 @@ import functools
 import os
 
 from nova_gpfs import audit
+from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
+from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import masters
 from nova_gpfs import model
-from nova_gpfs import storage as gpfs_storage
 
 Attributes = model.FileAttributes | errors.GpfsError
 
@@ -35,11 +36,13 @@ Attributes = model.FileAttributes | errors.GpfsError
 class Sealed:
     """Masters and parents of one instances_path, as they are at first."""
 
-    def __init__(self, storage: gpfs_storage.Storage) -> None:
-        self._masters = storage.masters
-        self._layout = storage.layout
-        self._driver = storage.driver
-        self._attributes = functools.cache(storage.driver.attributes)
+    def __init__(self, driver: gpfs_driver.GpfsDriver,
+                 layout: gpfs_layout.Layout,
+                 all_masters: masters.Masters) -> None:
+        self._masters = all_masters
+        self._layout = layout
+        self._driver = driver
+        self._attributes = functools.cache(driver.attributes)
         self._parent = functools.cache(self._ask_parent)
 
     def masters(self) -> Iterator[tuple[str, model.Placement, Attributes]]:
