@@ -68,12 +68,62 @@ class Parents:
         """
         self._guard.check()
         self._keep_shallow(source)
-        room = self._layout.parents_of(owner)
-        os.makedirs(room, mount_guard.DIRECTORY_MODE, exist_ok=True)
-        parent = os.path.join(
-            room, f'{os.path.basename(source)}.{uuid.uuid4().hex}')
+        parent = self._name(owner, source)
         self._driver.snapshot(source, parent)
         return parent
+
+    def make_of_open(self, owner: str, source: str,
+                     still: contextlib.AbstractContextManager[None]) -> str:
+        """Seal what a disk is while somebody has it open.
+
+        An open disk is not taken off its ancestors: whether GPFS does that
+        to an open file is not documented. For this form of snap neither
+        (IBM documentation, mmclone command), so it may be refused.
+
+        :param still: a context in which nothing is written to the disk
+        :raises errors.CannotClone: it has max_depth ancestors
+        :raises errors.FileBusy: GPFS does not do this to an open file
+        """
+        self._guard.check()
+        if self._is_deep(source):
+            raise errors.CannotClone(
+                f'{source} has {self._max_depth} ancestors and is open')
+        parent = self._name(owner, source)
+        try:
+            with still:
+                self._driver.snapshot(source, parent)
+        except BaseException:
+            self._leave(owner)
+            raise
+        return parent
+
+    def reader(self, parent: str) -> str:
+        """Return a path by which this user can read what a parent holds.
+
+        The parent belongs to who ran mmclone, and its mode is not
+        documented. Where this user may not read it, it is a clone beside
+        the parent, which the next ``tidy`` removes.
+        """
+        if os.access(parent, os.R_OK):
+            return parent
+        clone = f'{parent}.{uuid.uuid4().hex}'
+        self._driver.clone(parent, clone)
+        return clone
+
+    def _name(self, owner: str, source: str) -> str:
+        """Return a new name for a parent of a disk."""
+        room = self._layout.parents_of(owner)
+        os.makedirs(room, mount_guard.DIRECTORY_MODE, exist_ok=True)
+        return os.path.join(
+            room, f'{os.path.basename(source)}.{uuid.uuid4().hex}')
+
+    def _leave(self, owner: str) -> None:
+        """Remove the directory of an owner who has no parent."""
+        with contextlib.suppress(OSError):
+            os.rmdir(self._layout.parents_of(owner))
+
+    def _is_deep(self, source: str) -> bool:
+        return (self._driver.clone_info(source).depth or 0) >= self._max_depth
 
     def _keep_shallow(self, source: str) -> None:
         """Take a disk with many ancestors off the nearest of them.
@@ -84,7 +134,7 @@ class Parents:
 
         :raises errors.TimedOut: it takes longer than [gpfs] copy_timeout
         """
-        if (self._driver.clone_info(source).depth or 0) < self._max_depth:
+        if not self._is_deep(source):
             return
         try:
             self._driver.detach(source, model.Ancestors.PARENT)
@@ -159,8 +209,7 @@ class Parents:
                 break
         for path in paths:
             LOG.info('%s stays: GPFS does not let it go', path)
-        with contextlib.suppress(OSError):
-            os.rmdir(self._layout.parents_of(owner))
+        self._leave(owner)
         return removed
 
     def _is_abandoned(self, owner: str) -> bool:

@@ -51,7 +51,8 @@ Copy = Callable[[str, str], None]
 class Storage:
     """What a compute host does on its file system.
 
-    ``clones`` and ``copies`` count the disks made since the process began.
+    ``clones`` and ``copies`` count the disks made since the process began,
+    ``copied_snapshots`` the snapshots for which a disk was copied.
     """
 
     def __init__(self, driver: gpfs_driver.GpfsDriver,
@@ -72,6 +73,7 @@ class Storage:
         self.trash = trash.Trash(layout)
         self.clones = 0
         self.copies = 0
+        self.copied_snapshots = 0
         self._require_clone = require_clone
 
     @contextlib.contextmanager

@@ -51,6 +51,7 @@ TO_INSTALL: Expected = {
         'Backend.by_libvirt_path': 'self instance path image_type',
         'Image.cache': 'self fetch_func filename size safe *args **kwargs',
         'Image.exists': 'self',
+        'Image.flatten': 'self',
         'Image.import_file': 'self instance local_file remote_name',
         'Flat.__init__': 'self instance disk_name path disk_info_mapping',
         'Flat._get_driver_format': 'self',
@@ -58,6 +59,7 @@ TO_INSTALL: Expected = {
             'self prepare_template base size safe *args **kwargs',
         'Flat.get_model': 'self connection',
         'Flat.resize_image': 'self size',
+        'Flat.snapshot_extract': 'self target out_format',
     },
     'nova.virt.libvirt.imagecache': {
         'get_cache_fname': 'image_id',
@@ -91,6 +93,12 @@ TO_INSTALL: Expected = {
             'self context instance network_info reboot_type ...',
         'LibvirtDriver.snapshot':
             'self context instance image_id update_task_state',
+        'LibvirtDriver._live_snapshot':
+            'self context instance guest disk_path out_path source_format '
+            'image_format image_meta',
+        'LibvirtDriver.quiesce': 'self context instance image_meta',
+        'LibvirtDriver.unquiesce': 'self context instance image_meta',
+        'LibvirtDriver._requires_quiesce': 'self image_meta',
         'LibvirtDriver.spawn': 'self context instance image_meta ...',
         'LibvirtDriver.rescue':
             'self context instance network_info image_meta ...',

@@ -29,6 +29,7 @@ from nova_gpfs.compute import fetching
 from nova_gpfs.compute import growth
 from nova_gpfs.compute import host
 from nova_gpfs.compute import placing
+from nova_gpfs.compute import sealing
 from nova_gpfs import errors
 from nova_gpfs import layout
 from nova_gpfs import model
@@ -195,6 +196,23 @@ class Gpfs(imagebackend.Flat):
         for step in steps:
             if isinstance(step, plan.Grow):
                 growth.grow(path, step)
+
+    def snapshot_extract(self, target, out_format):
+        """Make a file of what the disk is now; nobody has it open."""
+        with boundary.to_nova():
+            source = sealing.closed(self.storage, self._instance, self.path)
+        if source is None:
+            super().snapshot_extract(target, out_format)
+        else:
+            sealing.provide(source, self.driver_format, target, out_format)
+
+    def flatten(self):
+        """Leave the disk as it is.
+
+        Nova asks for this before it deletes the image that the disk was made
+        from. The disk hangs on a master, which is not the image, and GPFS
+        keeps a master as long as it has clones.
+        """
 
     def get_model(self, connection):
         return imgmodel.LocalFileImage(self.path, self.driver_format)

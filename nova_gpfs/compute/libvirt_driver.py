@@ -20,11 +20,10 @@ from nova.virt.libvirt import utils as libvirt_utils
 
 from nova_gpfs.compute import boundary
 from nova_gpfs.compute import image
-from nova_gpfs.compute import moves
 from nova_gpfs.compute import removal
 from nova_gpfs.compute import reporting
+from nova_gpfs.compute import snapshots
 from nova_gpfs.compute import startup
-
 
 def _guarded(name):
     """Return a method that looks for the file system before Nova goes on.
@@ -43,11 +42,10 @@ def _guarded(name):
     return method
 
 
-class GpfsLibvirtDriver(moves.Moves, removal.Removal):
+class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal):
     """The libvirt driver for hosts with images_type = gpfs."""
 
     rescue = _guarded('rescue')
-    snapshot = _guarded('snapshot')
     power_on = _guarded('power_on')
     reboot = _guarded('reboot')
     resume_state_on_host_boot = _guarded('resume_state_on_host_boot')

@@ -81,6 +81,7 @@ class Glance(nova_fixtures.GlanceFixture):
         """Keep uploaded bytes, which Nova's fixture forgets."""
         if data is not None:
             self._imagedata[image_id] = data.read()
+            self.images[image_id]['size'] = len(self._imagedata[image_id])
         return super().update(context, image_id, metadata, None, purge_props)
 
     def has(self, image_id):
