@@ -159,6 +159,54 @@ Possible values:
   default makes it about one minute, and more than the clocks of the compute
   hosts may differ.
 """),
+    cfg.StrOpt(
+        'capacity',
+        default='share', regex='^(share|whole|[1-9][0-9]*)$',
+        help="""
+How much disk space this compute host reports to Placement.
+
+All hosts see the whole file system, and Placement adds up what they report.
+What there is, is what the fileset of the instances holds plus what is free in
+the data pools, and no more than the quota of the fileset allows, divided by
+the file system's default number of data replicas.
+
+Possible values:
+
+* ``share``: an equal part for each host with a fresh entry below
+  ``instances_path`` (``[gpfs] host_age``). No instance can be larger than a
+  part.
+* ``whole``: all of it on each host. Placement then allows as many times the
+  space as there are hosts.
+* A number of GiB, for hosts of unequal size. If there is less than that, what
+  there is.
+
+Related options:
+
+* ``[DEFAULT] disk_allocation_ratio``, since disks take only the space that
+  guests have written to
+* ``[DEFAULT] reserved_host_disk_mb``
+* ``[gpfs] host_age``
+"""),
+    cfg.FloatOpt(
+        'low_space_percent',
+        default=10.0, min=0.0, max=100.0,
+        help="""
+Free space, in percent, below which nova-compute warns in its log.
+
+It warns once for each storage pool for data, and for the quota of the fileset
+of the instances, and again when it has been better in the meantime. With 0 it
+never warns.
+"""),
+    cfg.FloatOpt(
+        'full_pool_percent',
+        default=1.0, min=0.0, max=100.0,
+        help="""
+Free space, in percent, below which a storage pool counts as full.
+
+The hosts then lose the trait ``CUSTOM_GPFS_POOL_<NAME>``, so that instances of
+flavors with ``trait:CUSTOM_GPFS_POOL_<NAME>=required`` are neither made nor
+moved until there is room again. With 0 the trait stays.
+"""),
     cfg.FloatOpt(
         'locality_weight_multiplier',
         default=1.0,

@@ -32,12 +32,16 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Offer:
-    """Pools, disks and limits of a file system; ``node_names`` are ours."""
+    """Pools, disks and limits of a file system; ``node_names`` are ours.
+
+    ``quota`` is that of the fileset of the instances, None if not known.
+    """
 
     file_system: model.FileSystem
     pools: tuple[model.Pool, ...]
     disks: tuple[model.Disk, ...]
     node_names: frozenset[str] = frozenset()
+    quota: model.Quota | None = None
 
     @property
     def data_pools(self) -> tuple[str, ...]:
@@ -77,16 +81,19 @@ class Facts:
     def __init__(self, driver: gpfs_driver.GpfsDriver,
                  file_system: Callable[[], str], max_age: float = 300.0,
                  clock: Callable[[], float] = time.monotonic,
-                 write_affinity_pools: Collection[str] = ()) -> None:
+                 write_affinity_pools: Collection[str] = (),
+                 fileset: Callable[[], str] | None = None) -> None:
         """``file_system`` returns the name of the one that is meant.
 
-        Of pools, somebody may know which have write affinity (FPO).
+        Of pools, somebody may know which have write affinity (FPO). The
+        quota is asked for where ``fileset`` says of which fileset.
         """
         self._driver = driver
         self._file_system = file_system
         self._max_age = max_age
         self._clock = clock
         self._write_affinity_pools = write_affinity_pools
+        self._fileset = fileset
         self._known: Offer | None = None
         self._asked = 0.0
         self._failed: float | None = None
@@ -107,7 +114,8 @@ class Facts:
         name = self._file_system()
         self._known = Offer(self._driver.file_system(name),
                             self._pools(name),
-                            self._driver.disks(name), self._node_names())
+                            self._driver.disks(name), self._node_names(),
+                            self._quota(name))
         self._asked, self._failed = asked, None
         return self._known
 
@@ -141,6 +149,20 @@ class Facts:
         return tuple(dataclasses.replace(
             pool, write_affinity=pool.name in self._write_affinity_pools)
             for pool in found)
+
+    def _quota(self, file_system: str) -> model.Quota | None:
+        """Return the quota, the former one if it cannot be asked for.
+
+        No policy is refused for want of it.
+        """
+        if self._fileset is None:
+            return None
+        try:
+            return self._driver.quota(file_system, self._fileset())
+        except errors.GpfsError as error:
+            LOG.warning('The quota of the instances is not known, or taken '
+                        'to be what it was: %s', error)
+            return self._known.quota if self._known else None
 
     def _node_names(self) -> frozenset[str]:
         """Return all names of this node, with its domain and without.

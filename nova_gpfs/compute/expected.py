@@ -131,6 +131,7 @@ TO_INSTALL: Expected = {
             'self context migration instance network_info',
         'LibvirtDriver.delete_instance_files': 'self instance',
         'LibvirtDriver.get_available_resource': 'self nodename',
+        'LibvirtDriver._get_local_gb_info': '',
         'LibvirtDriver.get_host_ip_addr': 'self',
         'LibvirtDriver.rollback_live_migration_at_destination':
             'self context instance network_info block_device_info '

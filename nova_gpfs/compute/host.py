@@ -54,7 +54,8 @@ def placing_from_conf(found):
         raise errors.Misconfigured(f'{unknown} is not an option of policies')
     facts = offer.Facts(found.driver,
                         lambda: found.guard.where().file_system,
-                        write_affinity_pools=CONF.gpfs.write_affinity_pools)
+                        write_affinity_pools=CONF.gpfs.write_affinity_pools,
+                        fileset=lambda: found.guard.where().fileset)
     return placing.Placing(conf_policies.rules(CONF), facts,
                            CONF.gpfs.failure_group)
 

@@ -14,16 +14,21 @@
 
 import os
 
+from nova import conf
 from nova import exception
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
 
 from nova_gpfs.compute import boundary
 from nova_gpfs.compute import image
+from nova_gpfs.compute import measuring
 from nova_gpfs.compute import removal
 from nova_gpfs.compute import reporting
 from nova_gpfs.compute import snapshots
 from nova_gpfs.compute import startup
+
+CONF = conf.CONF
+
 
 def _guarded(name):
     """Return a method that looks for the file system before Nova goes on.
@@ -42,7 +47,8 @@ def _guarded(name):
     return method
 
 
-class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal):
+class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
+                        measuring.Measuring):
     """The libvirt driver for hosts with images_type = gpfs."""
 
     rescue = _guarded('rescue')
@@ -158,4 +164,5 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal):
                                      allocations=allocations)
         offer = self.image_backend.placing.facts.last_known()
         if offer is not None:
-            reporting.update_traits(offer, provider_tree, nodename)
+            reporting.update_traits(offer, provider_tree, nodename,
+                                    CONF.gpfs.full_pool_percent)

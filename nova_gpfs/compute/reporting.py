@@ -19,6 +19,7 @@ fail nor hold up: what is not known is not reported anew.
 import os_traits
 from oslo_log import log as logging
 
+from nova_gpfs import capacity
 from nova_gpfs import errors
 from nova_gpfs import locality
 from nova_gpfs import model
@@ -33,11 +34,16 @@ _REPLICAS = os_traits.normalize_name('GPFS_REPLICAS_')
 _LONGEST_TRAIT = 255
 
 
-def traits(offer):
-    """Return the traits of a host that an offer is made to."""
+def traits(offer, full_percent=0):
+    """Return the traits of a host that an offer is made to.
+
+    A pool of which less than ``full_percent`` is free has none, so that
+    flavors that require it go to no host.
+    """
     return {
-        *(os_traits.normalize_name(f'GPFS_POOL_{pool}')[:_LONGEST_TRAIT]
-          for pool in offer.data_pools),
+        *(os_traits.normalize_name(f'GPFS_POOL_{pool.name}')[:_LONGEST_TRAIT]
+          for pool in offer.pools if pool.holds_data
+          and not capacity.is_full(pool, full_percent)),
         *(f'{_REPLICAS}{number}'
           for number in range(1, offer.most_data_replicas + 1)),
         *(_FPO for pool in offer.pools if _has_write_affinity(offer, pool))}
@@ -61,12 +67,12 @@ def is_ours(trait):
     return trait == _FPO or trait.startswith((_POOL, _REPLICAS))
 
 
-def update_traits(offer, provider_tree, name):
+def update_traits(offer, provider_tree, name, full_percent=0):
     """Give a provider the traits of today; leave those of others alone.
 
     :param name: name or UUID of the provider in Nova's ProviderTree
     """
-    now = traits(offer)
+    now = traits(offer, full_percent)
     before = set(filter(is_ours, provider_tree.data(name).traits))
     provider_tree.remove_traits(name, *before - now)
     provider_tree.add_traits(name, *now - before)

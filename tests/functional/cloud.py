@@ -182,10 +182,6 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
         self.useFixture(fixtures.MockPatch(
             'nova.virt.libvirt.host.Host._event_emit_delayed',
             autospec=True))
-        self.useFixture(fixtures.MockPatch(
-            'nova.virt.libvirt.driver.LibvirtDriver._get_local_gb_info',
-            autospec=True,
-            return_value={'total': 1000, 'used': 0, 'free': 1000}))
 
     def start_hosts(self):
         """Start one nova-compute for each name in ``hosts``."""

@@ -29,7 +29,7 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'conf', 'conf_policies', 'guard', 'hosts', 'incoming', 'locality',
+    'capacity', 'conf', 'conf_policies', 'guard', 'hosts', 'incoming', 'locality',
     'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements',
     'policy', 'privsep', 'probe', 'run', 'sealed', 'storage', 'trash',
     'whereabouts'}
@@ -53,6 +53,7 @@ MAY_IMPORT = {
     'plan': VALUES,
     'policy': VALUES | {'mm'},
     'offer': VALUES | {'driver'},
+    'capacity': VALUES | {'offer'},
     'placements': VALUES | {'policy'},
     'locality': frozenset(),
     'location': VALUES | {'driver'},
