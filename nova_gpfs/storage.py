@@ -163,6 +163,23 @@ class Storage:
                              known.ancestors(path))
         return bool(verdict.shared or verdict.unknown)
 
+    def flatten(self, owner: str, path: str) -> list[str]:
+        """Take a closed disk off its master and all of its parents.
+
+        Copies every block that the disk shares, in one ``mmclone split``,
+        which tells no progress and may take as long as [gpfs] copy_timeout.
+        Returns the parents that are gone for it. "Already done" means that
+        the disk is no clone.
+
+        :param owner: the instance's UUID
+        :raises errors.NoSpace: the file system or pool is full
+        :raises errors.TimedOut: GPFS may still be working on the disk
+        """
+        self.guard.check()
+        self.driver.detach(path, model.Ancestors.ALL)
+        top = os.path.dirname(path)
+        return self.parents.tidy(owner, [top, f'{top}_resize'])
+
     @contextlib.contextmanager
     def _unnamed(self, target: str) -> Iterator[str]:
         """Give a name that only we know, and in the end the file its own.

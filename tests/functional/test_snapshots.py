@@ -394,6 +394,24 @@ class StoppedTest(SnapshotsTestCase):
         self.assertEqual(len(self.guest_bytes), found[0]['size'])
 
 
+class FlattenTest(SnapshotsTestCase):
+
+    def test_a_flat_disk_hangs_on_nothing_and_is_what_it_was(self):
+        self.snapshot()
+        self.act({'os-stop': None}, 'SHUTOFF')
+        before, parents = cloud.read(self.disk), self.parents()
+        storage = self.storage()
+        gone = storage.flatten(self.server['id'], self.disk)
+        self.assertEqual(parents, list(map(os.path.basename, gone)))
+        self.assertEqual([], self.parents())
+        self.assertIsNone(storage.driver.clone_info(self.disk).parent_inode)
+        self.assertEqual(before, cloud.read(self.disk))
+        self.assertEqual([], storage.flatten(self.server['id'], self.disk))
+        self.assertEqual(before, cloud.read(self.disk))
+        self.act({'os-start': None})
+        self.assert_nothing_is_left()
+
+
 class ShelveTest(SnapshotsTestCase):
 
     microversion = '2.91'

@@ -29,9 +29,10 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'capacity', 'conf', 'conf_policies', 'guard', 'hosts', 'incoming', 'locality',
-    'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements',
-    'policy', 'privsep', 'probe', 'run', 'sealed', 'storage', 'trash',
+    'capacity', 'conf', 'conf_policies', 'guard', 'hosts', 'incoming',
+    'locality', 'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents',
+    'placements', 'policy', 'privsep', 'probe', 'run', 'sealed',
+    'storage', 'trash'}
     'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
