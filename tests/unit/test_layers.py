@@ -32,8 +32,7 @@ BELOW_NOVA = GPFS | {
     'capacity', 'conf', 'conf_policies', 'guard', 'hosts', 'incoming',
     'locality', 'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents',
     'placements', 'policy', 'privsep', 'probe', 'run', 'sealed',
-    'storage', 'trash'}
-    'whereabouts'}
+    'storage', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
