@@ -129,8 +129,9 @@ def _enter_fileset(state: store.Store, fs: str, index: int,
 def _lay_out(directory: str, system: specs.FileSystem, data: str) -> None:
     """Make the data directory, the filesets' roots and the mount point."""
     os.makedirs(data)
-    drafts, tail = os.path.split(data)
-    os.mkdir(os.path.join(drafts, filesystems.DRAFTS + tail), 0o700)
+    beside, tail = os.path.split(data)
+    for hidden in (filesystems.DRAFTS, filesystems.LINKS):
+        os.mkdir(os.path.join(beside, hidden + tail), 0o700)
     for fileset in system.filesets:
         if fileset.path is not None:
             root = os.path.join(data, fileset.path.strip('/'))
@@ -169,5 +170,5 @@ def _share(directory: str, data_dir: str, spec: specs.Spec) -> None:
         path = os.path.join(directory, name)
         os.chmod(path, 0o777 if os.path.isdir(path) else 0o666)
     for system in spec.file_systems:
-        os.chmod(os.path.join(data_dir, filesystems.DRAFTS + system.name),
-                 0o777)
+        for hidden in (filesystems.DRAFTS, filesystems.LINKS):
+            os.chmod(os.path.join(data_dir, hidden + system.name), 0o777)

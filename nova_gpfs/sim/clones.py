@@ -24,6 +24,7 @@ from nova_gpfs.sim import drafts
 from nova_gpfs.sim import files
 from nova_gpfs.sim import filesystems
 from nova_gpfs.sim import limits
+from nova_gpfs.sim import links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def copy(call: calls.Call, parent_path: str, target_path: str) -> None:
         parent.adopt(call.state)
         return child
 
-    _make(call, parent, target, mode, record)
+    child = _make(call, parent, target, mode, record)
+    links.add(call.state, parent.system, parent.path, child.parent, child.id)
 
 
 def snap(call: calls.Call, source_path: str, target_path: str) -> None:
@@ -133,7 +135,8 @@ def snap(call: calls.Call, source_path: str, target_path: str) -> None:
         child.save(call.state)
         return parent
 
-    _make(call, source, target, mode, record)
+    parent = _make(call, source, target, mode, record)
+    links.hand_down(call.state, source.system, parent, source.file, target)
 
 
 def _owned(call: calls.Call, source: files.Found) -> bytes:
@@ -183,6 +186,7 @@ def detach(call: calls.Call, path: str, everything: bool) -> None:
             if file.sealed:
                 file.depth = file.depth or 0
             found.adopt(call.state)
+            links.hand_up(call.state, found.system, parent.id or 0, file)
 
 
 def _may_detach(call: calls.Call, found: files.Found) -> bool:
@@ -243,7 +247,7 @@ def _umask() -> int:
 
 
 def _make(call: calls.Call, source: files.Found, target: str, mode: int,
-          record: Record) -> None:
+          record: Record) -> files.File:
     """Copy the data, enter the new file in the state, give it its name."""
     reader = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
     draft = drafts.Draft(source.system)
@@ -258,6 +262,7 @@ def _make(call: calls.Call, source: files.Found, target: str, mode: int,
             with call.state.change():
                 drafts.undo(call.state, file)
             raise
+        return file
     finally:
         draft.close()
         os.close(reader)

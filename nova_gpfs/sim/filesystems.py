@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Drafts of files live beside the data, out of the users' sight.
 DRAFTS = '.drafts-'
+# So do the hard links that count the clones of a parent.
+LINKS = '.links-'
 
 
 class FileSystem:
@@ -59,6 +61,12 @@ class FileSystem:
         """The directory of files that are not finished."""
         head, tail = os.path.split(self.data)
         return os.path.join(head, DRAFTS + tail)
+
+    @property
+    def links(self) -> str:
+        """The directory of links that count clones."""
+        head, tail = os.path.split(self.data)
+        return os.path.join(head, LINKS + tail)
 
 
 def all_of(state: store.Store) -> list[FileSystem]:

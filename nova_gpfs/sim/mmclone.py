@@ -19,6 +19,7 @@ from nova_gpfs.sim import clones
 from nova_gpfs.sim import drafts
 from nova_gpfs.sim import files
 from nova_gpfs.sim import filesystems
+from nova_gpfs.sim import links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def _show_one(call: calls.Call, path: str) -> None:
     if file.parent is None and not file.sealed:
         columns = ('', '', '')
     else:
+        if file.sealed:
+            links.refresh(call.state, found.system, found.path, file.id)
         inode = ''
         if file.parent is not None:
             inode = str(files.by_id(call.state, file.parent).ino)

@@ -61,6 +61,10 @@ SWITCHES = {
     'split_of_plain_file': Switch(
         'Split or redirect of a file that is not a clone',
         'refuse ignore', 'gpfs.h (IBM), gpfs_clone_split: EPERM'),
+    'parent_link_count': Switch(
+        'Link count of a clone parent: one more than its clones (read off one '
+        'sample), or that of a plain file',
+        'counts plain'),
     'several_files': Switch(
         'Split, redirect, show, mmchattr or mmlsattr of several files, one '
         'of which fails',
