@@ -207,6 +207,21 @@ The hosts then lose the trait ``CUSTOM_GPFS_POOL_<NAME>``, so that instances of
 flavors with ``trait:CUSTOM_GPFS_POOL_<NAME>=required`` are neither made nor
 moved until there is room again. With 0 the trait stays.
 """),
+    cfg.BoolOpt(
+        'record_digests',
+        default=True,
+        help="""
+Record what a master image holds when it is sealed.
+
+A digest of its content lets ``nova-gpfs cache verify`` find a damaged master.
+It costs one more reading of the data of each image, once per cluster and
+placement; holes are not read.
+
+Possible values:
+
+* ``True``
+* ``False``: ``nova-gpfs cache verify`` can look at attributes only.
+"""),
     cfg.FloatOpt(
         'locality_weight_multiplier',
         default=1.0,

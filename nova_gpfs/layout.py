@@ -20,6 +20,8 @@
                           /parents/<uuid>/   clone parents of one instance
                           /hosts/<name>.json one compute host each
                           /trash/            what is being removed
+                          /leaving/          masters that nobody may need
+                          /clock, /collected files whose time is looked at
                           /locks/
 
 Nothing here reads or writes; names only.
@@ -103,6 +105,18 @@ class Layout:
         return os.path.join(self.home, 'trash')
 
     @property
+    def leaving(self) -> str:
+        return os.path.join(self.home, 'leaving')
+
+    @property
+    def clock(self) -> str:
+        return os.path.join(self.home, 'clock')
+
+    @property
+    def collected(self) -> str:
+        return os.path.join(self.home, 'collected')
+
+    @property
     def locks(self) -> str:
         return os.path.join(self.home, 'locks')
 
@@ -110,7 +124,7 @@ class Layout:
     def directories(self) -> tuple[str, ...]:
         """Every directory of ours, parents first."""
         return (self.home, self.masters, self.incoming, self.parents,
-                self.hosts, self.trash, self.locks)
+                self.hosts, self.trash, self.leaving, self.locks)
 
     def master(self, key: str) -> str:
         return os.path.join(self.masters, key)

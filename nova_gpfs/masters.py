@@ -41,6 +41,7 @@ from typing import Any, TypeVar
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
+from nova_gpfs import digest
 from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
@@ -53,6 +54,8 @@ LOG = logging.getLogger(__name__)
 
 IMAGE = 'image'
 INFO = 'info.json'
+#: Written to whenever the master is known to be needed (see ``collection``).
+USED = 'used'
 
 #: Writes the image to the path it is given and returns what it made.
 T = TypeVar('T')
@@ -69,13 +72,19 @@ class Master:
     """A sealed image that disks are cloned from.
 
     ``base`` is the key of its image, which masters of other placements share.
-    ``placement`` is where its blocks were when it was sealed.
+    ``placement`` is where its blocks were when it was sealed, and ``digest``
+    what it held then (see ``digest``), '' where that was not recorded.
     """
 
     path: str
     info: plan.MasterInfo
     base: str = ''
     placement: model.Placement = ANYWHERE
+    digest: str = ''
+
+    @property
+    def directory(self) -> str:
+        return os.path.dirname(self.path)
 
     def covers(self, wanted: model.Placement) -> bool:
         """Whether its blocks lie as is wanted."""
@@ -89,8 +98,9 @@ class Masters:
     def __init__(self, driver: gpfs_driver.GpfsDriver,
                  layout: gpfs_layout.Layout,
                  guard: mount_guard.MountGuard, copy: Copy,
-                 leftover_age: float) -> None:
+                 leftover_age: float, record_digests: bool = True) -> None:
         """``copy`` copies a file into another, holes kept."""
+        self._record_digests = record_digests
         self._driver = driver
         self._layout = layout
         self._guard = guard
@@ -139,6 +149,17 @@ class Masters:
                     if master is not None and master.base == key:
                         yield master
 
+    def all(self) -> Iterator[tuple[str, Master]]:
+        """Yield the masters that are ready, with their names."""
+        for name in sorted(os.listdir(self._layout.masters)):
+            try:
+                master = self._read(name)
+            except errors.CloneParentInvalid as error:
+                LOG.warning('%s', error)
+                continue
+            if master is not None:
+                yield name, master
+
     def _read(self, name: str) -> Master | None:
         directory = self._layout.master(name)
         try:
@@ -148,7 +169,8 @@ class Masters:
                           _known(plan.MasterInfo, fields['info']),
                           fields.get('base', name),
                           _known(model.Placement,
-                                 fields.get('placement', {})))
+                                 fields.get('placement', {})),
+                          fields.get('digest', ''))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -167,20 +189,32 @@ class Masters:
         raises is passed on, and nothing is left behind. ``wanted`` is the
         placement of a master: pool and replicas.
         """
-        master = self.find(key, wanted)
+        master = self._find_for_use(key, wanted)
         if master is not None:
             return master, False
-        with self._only_one(key):
-            master = self.find(key, wanted)
+        with self.only_one(key):
+            master = self._find_for_use(key, wanted)
             if master is not None:
                 return master, False
             return self._make(key, fill, wanted)
 
+    def _find_for_use(self, key: str, wanted: model.Placement
+                      ) -> Master | None:
+        master = self.find(key, wanted)
+        if master is not None:
+            touch(master.directory)
+        return master
+
     @contextlib.contextmanager
-    def _only_one(self, key: str) -> Iterator[None]:
+    def only_one(self, key: str, wait: bool = True) -> Iterator[None]:
+        """Let one host work on the masters of an image.
+
+        :raises lockutils.AcquireLockFailedException: another one does, and
+            this one does not want to wait
+        """
         self._guard.check()
         with lockutils.lock(key, lock_file_prefix='nova-gpfs', external=True,
-                            lock_path=self._layout.locks):
+                            lock_path=self._layout.locks, blocking=wait):
             yield
 
     def _make(self, key: str, fill: Fill,
@@ -195,8 +229,9 @@ class Masters:
             self._guard.check()
             incoming.flush(image)
             self._driver.seal(image)
-            _write_info(room, name, Master(image, info, key,
-                                           self._placement(image)))
+            _write_info(room, name, Master(
+                image, info, key, self._placement(image),
+                digest.of_file(image) if self._record_digests else ''))
             made = self._incoming.publish(room, self._layout.master(name))
         master = self._read(name)
         if master is None:
@@ -218,6 +253,7 @@ class Masters:
             self._try(image + '.try', wanted)
             info = fill(image)
         else:
+            touch(sibling.directory)
             make_empty(self._driver, image, wanted)
             self._copy(sibling.path, image)
             info = sibling.info
@@ -234,6 +270,17 @@ class Masters:
         found = self._driver.attributes(image)
         return model.Placement(found.pool, found.data_replicas,
                                found.metadata_replicas)
+
+
+def touch(directory: str) -> None:
+    """Note that a master is needed now.
+
+    The master itself is read-only, so there is a file beside it. One that
+    has just been removed, or a note that cannot be made, is no trouble: the
+    worst that follows is that an image is fetched again.
+    """
+    with contextlib.suppress(OSError):
+        incoming.touch(os.path.join(directory, USED))
 
 
 def make_empty(driver: gpfs_driver.GpfsDriver, path: str,
@@ -272,9 +319,11 @@ def _write_info(room: str, key: str, master: Master) -> None:
               'sealed_at': int(time.time()),
               'sealed_by': socket.gethostname(),
               'placement': dataclasses.asdict(master.placement),
+              'digest': master.digest,
               'info': dataclasses.asdict(master.info)}
     with open(os.path.join(room, INFO), 'x', encoding='utf-8') as f:
         f.write(json.dumps(fields, indent=1) + '\n')
         f.flush()
         os.fsync(f.fileno())
+    touch(room)
     incoming.flush(room)

@@ -25,6 +25,7 @@ import uuid
 from oslo_log import log as logging
 
 from nova_gpfs import audit
+from nova_gpfs import collection
 from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
@@ -44,6 +45,9 @@ LOG = logging.getLogger(__name__)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EROFS, errno.EMLINK,
              errno.ENOSYS, errno.EXDEV, errno.EINVAL)
 
+# How often a master is looked for that vanishes before it is cloned.
+_ATTEMPTS = 5
+
 #: Copies a file to a path that does not exist, holes kept.
 Copy = Callable[[str, str], None]
 
@@ -58,13 +62,16 @@ class Storage:
     def __init__(self, driver: gpfs_driver.GpfsDriver,
                  layout: gpfs_layout.Layout, copy: Copy, *,
                  require_clone: bool, leftover_age: float,
-                 max_clone_depth: int = 8, host_age: float = 600.0) -> None:
+                 max_clone_depth: int = 8, host_age: float = 600.0,
+                 record_digests: bool = True) -> None:
         self.driver = driver
         self.layout = layout
         self.copy = copy
         self.guard = mount_guard.MountGuard(driver, layout)
         self.masters = masters.Masters(driver, layout, self.guard, copy,
-                                       leftover_age)
+                                       leftover_age, record_digests)
+        self.collection = collection.Collection(
+            driver, layout, self.guard, self.masters, leftover_age)
         self.whereabouts = whereabouts.Whereabouts(layout, self.guard)
         self.parents = parents.Parents(driver, layout, self.guard,
                                        max_depth=max_clone_depth,
@@ -94,6 +101,31 @@ class Storage:
         with self._unnamed(target) as unnamed:
             self._clone_or_copy(master.path, unnamed, placement)
             yield unnamed
+
+    @contextlib.contextmanager
+    def new_disk_of(self, ensure: Callable[[], masters.Master], target: str,
+                    placement: model.Placement = masters.ANYWHERE
+                    ) -> Iterator[tuple[masters.Master, str]]:
+        """Do as ``new_disk`` with the master that ``ensure`` returns.
+
+        Another host may remove a master that has no clones just when it is
+        to be cloned. ``ensure`` is then called again.
+        """
+        with self._unnamed(target) as unnamed:
+            for _attempt in range(_ATTEMPTS - 1):
+                master = ensure()
+                try:
+                    self._clone_or_copy(master.path, unnamed, placement)
+                    break
+                except Exception as error:
+                    if not _may_have_left(master, error):
+                        raise
+                    LOG.info('%s was removed meanwhile', master.path)
+                    _remove(unnamed)
+            else:
+                master = ensure()
+                self._clone_or_copy(master.path, unnamed, placement)
+            yield master, unnamed
 
     @contextlib.contextmanager
     def new_file(self, target: str,
@@ -221,6 +253,12 @@ class Storage:
                     {'disk': target, 'count': self.copies, 'reason': reason})
         masters.make_empty(self.driver, target, placement)
         self.copy(source, target)
+
+
+def _may_have_left(master: masters.Master, error: Exception) -> bool:
+    """Whether something failed because a master was gone for a moment."""
+    return (isinstance(error, errors.NoSuchFile | errors.CloneParentInvalid)
+            or not os.path.lexists(master.path))
 
 
 def _name(unnamed: str, target: str) -> None:

@@ -42,7 +42,8 @@ def storage_from_conf():
         # mmchattr that moves a master changes no time of its room.
         leftover_age=max(CONF.gpfs.leftover_age, CONF.gpfs.copy_timeout),
         max_clone_depth=CONF.gpfs.max_clone_depth,
-        host_age=CONF.gpfs.host_age)
+        host_age=CONF.gpfs.host_age,
+        record_digests=CONF.gpfs.record_digests)
 
 
 def placing_from_conf(found):

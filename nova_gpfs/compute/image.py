@@ -123,12 +123,15 @@ class Gpfs(imagebackend.Flat):
         return os.path.basename(self.path)
 
     def _create(self, key, fill, size, wanted):
-        master, _made = self.storage.masters.ensure(
-            key, fill, policy.of_master(wanted))
-        steps = plan.new_disk(master.info, size)
-        self._refuse_too_small(steps)
-        with self.storage.new_disk(master, self.path, wanted) as unnamed:
-            self._grow(steps, unnamed)
+        def ensure():
+            master, _made = self.storage.masters.ensure(
+                key, fill, policy.of_master(wanted))
+            self._refuse_too_small(plan.new_disk(master.info, size))
+            return master
+
+        with self.storage.new_disk_of(ensure, self.path,
+                                      wanted) as (master, unnamed):
+            self._grow(plan.new_disk(master.info, size), unnamed)
             self._record_format(master.info.format)
             self._record_placement(wanted)
 

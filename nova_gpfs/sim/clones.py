@@ -96,10 +96,12 @@ def copy(call: calls.Call, parent_path: str, target_path: str) -> None:
         child.depth = (parent.file.depth or 0) + 1
         child.save(call.state)
         parent.adopt(call.state)
+        # Before the clone has its name: who removes the parent sees it.
+        links.add(call.state, parent.system, parent.path, child.parent,
+                  child.id)
         return child
 
-    child = _make(call, parent, target, mode, record)
-    links.add(call.state, parent.system, parent.path, child.parent, child.id)
+    _make(call, parent, target, mode, record)
 
 
 def snap(call: calls.Call, source_path: str, target_path: str) -> None:

@@ -34,11 +34,16 @@ if TYPE_CHECKING:
 
 def add(state: store.Store, system: filesystems.FileSystem, path: str,
         parent: int | None, child: int | None) -> None:
-    """Count a new clone; ``path`` is any name of its parent."""
+    """Count a new clone; ``path`` is any name of its parent.
+
+    FileNotFoundError if the parent has gone.
+    """
     if switches.value(state, 'parent_link_count') == 'counts':
+        # A command that was killed may have left one.
+        drop(system, parent, child)
         try:
             os.link(path, _link(system, parent, child))
-        except (FileExistsError, FileNotFoundError, PermissionError):
+        except PermissionError:
             pass
 
 
@@ -52,8 +57,7 @@ def hand_down(state: store.Store, system: filesystems.FileSystem,
               parent: files.File, child: files.File, path: str) -> None:
     """Let a new parent at ``path`` take the place of its clone."""
     if parent.parent is not None:
-        add(state, system, _link(system, parent.parent, child.id),
-            parent.parent, parent.id)
+        _pass_on(state, system, parent.parent, child.id, parent.id)
         drop(system, parent.parent, child.id)
     add(state, system, path, parent.id, child.id)
 
@@ -62,9 +66,17 @@ def hand_up(state: store.Store, system: filesystems.FileSystem, parent: int,
             child: files.File) -> None:
     """Take a clone off its parent; the grandparent has it, if any."""
     if child.parent is not None:
-        add(state, system, _link(system, child.parent, parent),
-            child.parent, child.id)
+        _pass_on(state, system, child.parent, parent, child.id)
     drop(system, parent, child.id)
+
+
+def _pass_on(state: store.Store, system: filesystems.FileSystem,
+             parent: int, counted: int | None, child: int | None) -> None:
+    """Count a clone of a parent of which another clone is counted."""
+    try:
+        add(state, system, _link(system, parent, counted), parent, child)
+    except FileNotFoundError:
+        pass
 
 
 def refresh(state: store.Store, system: filesystems.FileSystem, path: str,
@@ -76,7 +88,7 @@ def refresh(state: store.Store, system: filesystems.FileSystem, path: str,
                   censuses.Census(state, system).children(parent or 0)}
     for child in _children(system, parent) - wanted:
         drop(system, parent, child)
-    for number in wanted:
+    for number in wanted - _children(system, parent):
         add(state, system, path, parent, number)
     _forget_the_dead(system)
 

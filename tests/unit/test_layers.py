@@ -29,10 +29,10 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'capacity', 'conf', 'conf_policies', 'guard', 'hosts', 'incoming',
-    'locality', 'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents',
-    'placements', 'policy', 'privsep', 'probe', 'run', 'sealed',
-    'storage', 'trash', 'whereabouts'}
+    'capacity', 'collection', 'conf', 'conf_policies', 'digest', 'guard',
+    'hosts', 'incoming', 'locality', 'lookup', 'masters', 'mm', 'mmdriver',
+    'offer', 'parents', 'placements', 'policy', 'privsep', 'probe', 'run',
+    'sealed', 'storage', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
@@ -61,15 +61,17 @@ MAY_IMPORT = {
     'guard': GPFS,
     'probe': GPFS,
     'incoming': GPFS | {'guard'},
-    'masters': GPFS | {'guard', 'incoming'},
+    'digest': frozenset(),
+    'masters': GPFS | {'digest', 'guard', 'incoming'},
+    'collection': GPFS | {'guard', 'incoming', 'masters'},
     'whereabouts': GPFS | {'guard', 'placements'},
     'hosts': GPFS | {'guard'},
     'parents': GPFS | {'guard'},
     'trash': GPFS,
     'sealed': GPFS | {'audit', 'masters'},
     'storage': GPFS | {
-        'audit', 'sealed', 'guard', 'hosts', 'masters', 'parents', 'policy',
-        'trash', 'whereabouts'},
+        'audit', 'collection', 'guard', 'hosts', 'masters', 'parents',
+        'policy', 'sealed', 'trash', 'whereabouts'},
     'config_source': frozenset({'compute', 'conf'}),
     # nova-api and nova-scheduler stand on hosts without GPFS: they get rules
     # and values, and nothing that runs a command or reads a file.
