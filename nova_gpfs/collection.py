@@ -181,17 +181,23 @@ class Collection:
     def _remove(self, entry: Entry, ages: Ages, stay: list[Entry]) -> bool:
         """Remove a master unless it is needed; say whether it is gone."""
         with self._alone(entry.master.base) as alone:
-            if not alone or not self._may_go(dataclasses.replace(
-                    entry, unused=self._unused(entry.master.directory)),
-                    ages, stay):
-                return False
-            self._guard.check()
-            grave = os.path.join(self._layout.leaving,
-                                 f'{entry.name}.{uuid.uuid4().hex}')
-            # Its time says since when it lies there.
-            os.utime(entry.master.directory)
-            os.rename(entry.master.directory, grave)
-            return self._finish(entry.name, grave)
+            grave = self._take_away(entry, ages, stay) if alone else ''
+            return bool(grave) and self._finish(entry.name, grave)
+
+    def _take_away(self, entry: Entry, ages: Ages, stay: list[Entry]) -> str:
+        """Take a master out of sight; '' if it is needed or gone."""
+        directory = entry.master.directory
+        with contextlib.suppress(FileNotFoundError):
+            now = dataclasses.replace(entry, unused=self._unused(directory))
+            if self._may_go(now, ages, stay):
+                self._guard.check()
+                grave = os.path.join(self._layout.leaving,
+                                     f'{entry.name}.{uuid.uuid4().hex}')
+                # Its time says since when it lies there.
+                os.utime(directory)
+                os.rename(directory, grave)
+                return grave
+        return ''
 
     def _finish(self, name: str, grave: str) -> bool:
         """Remove what was taken out of sight, or bring it back."""
@@ -215,9 +221,11 @@ class Collection:
         where it is until they are gone.
         """
         gpfs_masters.touch(grave)
-        os.utime(grave)
         try:
+            os.utime(grave)
             os.rename(grave, self._layout.master(name))
+        except FileNotFoundError:
+            LOG.info('Another host looks after the master image %s', name)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
