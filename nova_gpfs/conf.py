@@ -207,6 +207,24 @@ The hosts then lose the trait ``CUSTOM_GPFS_POOL_<NAME>``, so that instances of
 flavors with ``trait:CUSTOM_GPFS_POOL_<NAME>=required`` are neither made nor
 moved until there is room again. With 0 the trait stays.
 """),
+    cfg.ListOpt(
+        'prefetch_policies',
+        default=[],
+        help="""
+Policies of which a master is made when an image is cached beforehand.
+
+``PUT /os-aggregates/{id}/images`` makes the master image for root disks
+with the default policy. With this option it makes those of other policies as
+well, inside GPFS and without another download.
+
+Possible values:
+
+* A comma-separated list of names of ``[gpfs_policy:NAME]``.
+
+Related options:
+
+* ``[gpfs] root_policy``
+"""),
     cfg.BoolOpt(
         'record_digests',
         default=True,

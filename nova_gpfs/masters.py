@@ -151,7 +151,7 @@ class Masters:
 
     def all(self) -> Iterator[tuple[str, Master]]:
         """Yield the masters that are ready, with their names."""
-        for name in sorted(os.listdir(self._layout.masters)):
+        for name in self.keys():
             try:
                 master = self._read(name)
             except errors.CloneParentInvalid as error:

@@ -31,6 +31,13 @@ _OPTIONS = [
 ]
 _WORKAROUNDS = [cfg.BoolOpt('disable_rootwrap', default=False)]
 
+_IMAGE_CACHE = [
+    cfg.IntOpt('remove_unused_original_minimum_age_seconds', default=86400,
+               deprecated_group='DEFAULT'),
+    cfg.IntOpt('remove_unused_resized_minimum_age_seconds', default=3600,
+               deprecated_group='libvirt'),
+]
+
 
 def read(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
     """Return Nova's options from the files that ``conf`` was read from.
@@ -43,6 +50,7 @@ def read(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
     options = cfg.ConfigOpts()
     options.register_opts(_OPTIONS)
     options.register_opts(_WORKAROUNDS, group='workarounds')
+    options.register_opts(_IMAGE_CACHE, group='image_cache')
     options(args=[], default_config_files=conf.config_file,
             default_config_dirs=conf.config_dir)
     if not options.state_path:

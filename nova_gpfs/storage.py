@@ -46,7 +46,7 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EROFS, errno.EMLINK,
              errno.ENOSYS, errno.EXDEV, errno.EINVAL)
 
 # How often a master is looked for that vanishes before it is cloned.
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 
 #: Copies a file to a path that does not exist, holes kept.
 Copy = Callable[[str, str], None]
@@ -118,7 +118,8 @@ class Storage:
                     self._clone_or_copy(master.path, unnamed, placement)
                     break
                 except Exception as error:
-                    if not _may_have_left(master, error):
+                    if not (os.path.isdir(os.path.dirname(target))
+                            and _may_have_left(master, error)):
                         raise
                     LOG.info('%s was removed meanwhile', master.path)
                     _remove(unnamed)

@@ -25,6 +25,7 @@ import pwd
 
 from oslo_config import cfg
 
+from nova_gpfs import collection
 from nova_gpfs import conf as gpfs_conf
 from nova_gpfs import conf_policies
 from nova_gpfs import errors
@@ -103,6 +104,13 @@ def from_files(config_files: Sequence[str],
                '--config-file'))
     privsep.start_with(nova_options.root_helper(novas))
     return _host(os.path.abspath(novas.instances_path))
+
+
+def master_ages() -> collection.Ages:
+    """Return how long masters stay that nobody needs, by Nova's options."""
+    ages = nova_options.read(CONF).image_cache
+    return collection.Ages(ages.remove_unused_original_minimum_age_seconds,
+                           ages.remove_unused_resized_minimum_age_seconds)
 
 
 def _host(instances_path: str) -> Host:

@@ -28,6 +28,7 @@ import sys
 from oslo_config import cfg
 
 from nova_gpfs.cmd import applying
+from nova_gpfs.cmd import caching
 from nova_gpfs.cmd import drift
 from nova_gpfs.cmd import host as hosts
 from nova_gpfs.cmd import policies
@@ -68,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     text = 'placement policies: where the blocks of disks live'
     group = groups.add_parser('policy', help=text, description=text)
     _add_policy(group.add_subparsers(required=True, metavar='COMMAND'))
+    text = 'master images: what disks are cloned from'
+    group = groups.add_parser('cache', help=text, description=text)
+    _add_cache(group.add_subparsers(required=True, metavar='COMMAND'))
     return parser
 
 
@@ -107,6 +111,20 @@ def _add_policy(commands: Commands[argparse.ArgumentParser]) -> None:
                     host, arguments.instance))
     _add_instance(audit, default=[], help='only the disks of this one')
     _add_apply(commands)
+
+
+def _add_cache(commands: Commands[argparse.ArgumentParser]) -> None:
+    add(commands, 'list', 'list the masters, their clones and their age',
+        lambda host, _arguments: caching.list_all(host))
+    add(commands, 'verify', 'compare the masters with what they were when '
+        'they were sealed; reads all of their data',
+        lambda host, _arguments: caching.verify(host))
+    clean = add(commands, 'clean', 'remove masters that nobody needs',
+                lambda host, arguments: caching.clean(
+                    host, hosts.master_ages(), arguments.dry_run))
+    clean.add_argument('--dry-run', action='store_true',
+                       help='only tell which masters GPFS would be asked to '
+                       'remove')
 
 
 def _add_instance(parser: argparse._ActionsContainer, **how: object) -> None:

@@ -63,6 +63,17 @@ TO_INSTALL: Expected = {
     },
     'nova.virt.libvirt.imagecache': {
         'get_cache_fname': 'image_id',
+        'ImageCacheManager.__init__': 'self',
+        'ImageCacheManager.update': 'self context all_instances',
+        'ImageCacheManager._get_base': 'self',
+        'ImageCacheManager._list_backing_images': 'self',
+        'ImageCacheManager._remove_old_enough_file':
+            'self base_file maxage remove_lock',
+        'ImageCacheManager._age_and_verify_ephemeral_images':
+            'self context base_dir',
+        'ImageCacheManager._age_and_verify_swap_images':
+            'self context base_dir',
+        'ImageCacheManager.get_disk_usage': 'self',
     },
     'nova.virt.libvirt.utils': {
         'fetch_image': 'context target image_id trusted_certs',
@@ -86,6 +97,7 @@ TO_INSTALL: Expected = {
     'nova.virt.libvirt.driver': {
         'LibvirtDriver.__init__': 'self virtapi read_only',
         'LibvirtDriver.init_host': 'self host',
+        'LibvirtDriver.manage_image_cache': 'self context all_instances',
         'LibvirtDriver.resume_state_on_host_boot':
             'self context instance network_info ...',
         'LibvirtDriver.power_on': 'self context instance network_info ...',

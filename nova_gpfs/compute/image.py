@@ -229,9 +229,3 @@ def _ephemeral_key(filename, fetch_func, specified_fs=None, **kwargs):
     """
     label = getattr(fetch_func, 'keywords', {}).get('fs_label')
     return layout.master_key(filename, specified_fs, label)
-
-
-def ensure_master(storage, fetch_func, filename, **kwargs):
-    """Make the master of an image ready; True if this call fetched it."""
-    fill = fetching.image(storage, fetch_func, **kwargs)
-    return storage.masters.ensure(layout.master_key(filename), fill)[1]

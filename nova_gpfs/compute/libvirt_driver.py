@@ -20,8 +20,9 @@ from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
 
 from nova_gpfs.compute import boundary
-from nova_gpfs.compute import image
+from nova_gpfs.compute import cache_manager
 from nova_gpfs.compute import measuring
+from nova_gpfs.compute import prefetching
 from nova_gpfs.compute import removal
 from nova_gpfs.compute import reporting
 from nova_gpfs.compute import snapshots
@@ -51,6 +52,7 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
                         measuring.Measuring):
     """The libvirt driver for hosts with images_type = gpfs."""
 
+    manage_image_cache = _guarded('manage_image_cache')
     rescue = _guarded('rescue')
     power_on = _guarded('power_on')
     reboot = _guarded('reboot')
@@ -64,6 +66,11 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
         'check_instance_shared_storage_local')
     check_instance_shared_storage_remote = _guarded(
         'check_instance_shared_storage_remote')
+
+    def __init__(self, virtapi, read_only=False):
+        super().__init__(virtapi, read_only)
+        self.image_cache_manager = cache_manager.GpfsImageCacheManager(
+            self.image_backend.storage)
 
     def init_host(self, host):
         """Start, unless something would not work or would not be safe."""
@@ -139,10 +146,11 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
             destroy_disks=False, migrate_data=migrate_data)
 
     def cache_image(self, context, image_id):
-        """Make the master of an image ready, once for all hosts."""
+        """Make the masters of an image ready, once for all hosts."""
         with boundary.to_nova():
-            return image.ensure_master(
-                self.image_backend.storage, libvirt_utils.fetch_image,
+            return prefetching.prefetch(
+                self.image_backend.storage, self.image_backend.placing,
+                libvirt_utils.fetch_image,
                 imagecache.get_cache_fname(image_id), context=context,
                 image_id=image_id)
 

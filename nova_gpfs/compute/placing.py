@@ -114,6 +114,21 @@ class Placing:
             return policy.localized(placement, self.failure_group())
         return placement
 
+    def default(self, disk_role, name=None):
+        """Return the placement of disks that ask for a policy, or nothing.
+
+        Raises as ``placement`` does.
+
+        :param name: a policy of nova.conf; None for the default of the role
+        """
+        if name is None:
+            return self.granted(policy.Wishes(), disk_role)
+        placement = policy.resolve(
+            policy.Rules(self.rules.policies), disk_role,
+            policy.Wishes(flavor={policy.POLICY: name})).placement
+        self._require(placement)
+        return placement
+
     def failure_group(self, offer=None):
         """Return this host's failure group, None if it is not known.
 

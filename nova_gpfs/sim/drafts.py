@@ -91,6 +91,17 @@ def leftovers(system: filesystems.FileSystem) -> list[str]:
     return [path for path in _paths(system) if not _is_held(path)]
 
 
+def inodes(system: filesystems.FileSystem) -> set[int]:
+    """Return the inode numbers of the drafts."""
+    found = set()
+    for path in _paths(system):
+        try:
+            found.add(os.lstat(path).st_ino)
+        except FileNotFoundError:
+            continue
+    return found
+
+
 def sweep(state: store.Store, system: filesystems.FileSystem) -> None:
     """Finish or undo what killed processes have left."""
     if not _paths(system):

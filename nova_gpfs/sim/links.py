@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 
 from nova_gpfs.sim import census as censuses
+from nova_gpfs.sim import drafts
 from nova_gpfs.sim import switches
 
 TYPE_CHECKING = False
@@ -82,15 +83,25 @@ def _pass_on(state: store.Store, system: filesystems.FileSystem,
 def refresh(state: store.Store, system: filesystems.FileSystem, path: str,
             parent: int | None) -> None:
     """Put the links of a parent right, whatever was deleted meanwhile."""
-    wanted = set()
-    if switches.value(state, 'parent_link_count') == 'counts':
-        wanted = {child.id for child in
-                  censuses.Census(state, system).children(parent or 0)}
-    for child in _children(system, parent) - wanted:
-        drop(system, parent, child)
-    for number in wanted - _children(system, parent):
-        add(state, system, path, parent, number)
-    _forget_the_dead(system)
+    with state.change():
+        wanted = set()
+        if switches.value(state, 'parent_link_count') == 'counts':
+            wanted = _living(state, system, parent or 0)
+        for child in _children(system, parent) - wanted:
+            drop(system, parent, child)
+        for number in wanted - _children(system, parent):
+            add(state, system, path, parent, number)
+        _forget_the_dead(system)
+
+
+def _living(state: store.Store, system: filesystems.FileSystem, parent: int
+            ) -> set[int | None]:
+    """Return the clones that exist, those that get their name just now too."""
+    coming = drafts.inodes(system)
+    census = censuses.Census(state, system)
+    return {file.id for file in census.files.values()
+            if file.parent == parent
+            and (file.id in census.paths or file.ino in coming)}
 
 
 def _link(system: filesystems.FileSystem, parent: int | None,

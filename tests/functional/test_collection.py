@@ -19,6 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from unittest import mock
 
 import fixtures
@@ -310,14 +311,22 @@ class RaceTest(CollectionTestCase):
         return int(out)
 
     def race(self, **wish):
-        makers = [self.start(n, disks=f'disk{n}', rounds=6, patient=not n,
-                             **wish) for n in range(2)]
+        self.master()
         end = os.path.join(self.directory, 'end')
         removers = [self.start(n, until=end, **wish) for n in range(2)]
+        while self.masters():
+            self.assertIsNone(removers[0].poll())
+            time.sleep(0.05)
+        makers = [self.start(n, disks=f'disk{n}', rounds=6, **wish)
+                  for n in range(2)]
         self.assertEqual([6, 6], [self.finish(maker) for maker in makers])
         open(end, 'x').close()
         removed = sum(self.finish(remover) for remover in removers)
         self.assertEqual([], self.gpfs.check())
+        for number in range(2):
+            with open(os.path.join(self.instances_path,
+                                   f'disk{number}-5')) as f:
+                self.assertEqual(CONTENT, f.read())
         return removed
 
     def test_every_disk_is_made_and_none_loses_its_master(self):

@@ -13,10 +13,9 @@
 """A host that makes or removes disks or masters: ``churn_masters.py JSON``.
 
 Options: mm_path, instances_path, downloads, and either disks (a name; disks
-of master ``key`` are made, as many as rounds, and each is removed before the
-next one) or until (masters are removed that are not in use, until there is a
-file of that name). Optionally no_locks, and patient (the master must have
-gone before every second disk is made).
+of master ``key`` are made, as many as rounds, and all but the last one are
+removed) or until (masters are removed that are not in use, until there is a
+file of that name). Optionally no_locks.
 """
 
 import json
@@ -47,8 +46,6 @@ def make_disks(here, wish):
     """Return how many disks were right."""
     right = 0
     for number in range(wish['rounds']):
-        while wish.get('patient') and number % 2 and here.masters.find('key'):
-            time.sleep(0.01)
         disk = os.path.join(wish['instances_path'],
                             f'{wish["disks"]}-{number}')
         with here.new_disk_of(lambda: here.masters.ensure(
@@ -56,7 +53,8 @@ def make_disks(here, wish):
             pass
         with open(disk) as f:
             right += f.read() == 'content' * 1000
-        os.unlink(disk)
+        if number + 1 < wish['rounds']:
+            os.unlink(disk)
     return right
 
 
@@ -66,6 +64,7 @@ def remove_masters(here, wish):
     with refusing.with_clones():
         while not os.path.exists(wish['until']):
             removed += len(here.collection.collect(collection.Ages(0, 0)))
+            time.sleep(0.05)
     return removed
 
 

@@ -1,0 +1,45 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Make the masters of an image ready before anybody needs them."""
+
+from oslo_config import cfg
+
+from nova_gpfs.compute import fetching
+from nova_gpfs import layout
+from nova_gpfs import policy
+
+CONF = cfg.CONF
+
+
+def prefetch(storage, placing, fetch_func, filename, **kwargs):
+    """Make the masters of an image; True if this host made any of them.
+
+    There is one for the placement of root disks that nova.conf has as the
+    default, and one for each policy of ``[gpfs] prefetch_policies``. The
+    image is fetched once in the cluster, the others are made inside GPFS.
+
+    :raises errors.GpfsError: not all of them are ready
+    """
+    fill = fetching.image(storage, fetch_func, **kwargs)
+    key = layout.master_key(filename)
+    made = [storage.masters.ensure(key, fill, placement)[1]
+            for placement in _placements(placing)]
+    return any(made)
+
+
+def _placements(placing):
+    """Return the placements of the masters, each once."""
+    names = [None, *CONF.gpfs.prefetch_policies]
+    return list(dict.fromkeys(
+        policy.of_master(placing.default('root', name)) for name in names))
