@@ -155,5 +155,5 @@ def _backing_file(path):
                 return b''
             disk.seek(offset)
             return disk.read(length)
-    except (OSError, OverflowError, struct.error):
+    except (OSError, OverflowError, ValueError, struct.error):
         return b''

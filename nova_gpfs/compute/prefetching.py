@@ -23,7 +23,7 @@ CONF = cfg.CONF
 
 
 def prefetch(storage, placing, fetch_func, filename, **kwargs):
-    """Make the masters of an image; True if this host made any of them.
+    """Make the masters of an image; True if this host fetched it.
 
     There is one for the placement of root disks that nova.conf has as the
     default, and one for each policy of ``[gpfs] prefetch_policies``. The
@@ -31,11 +31,16 @@ def prefetch(storage, placing, fetch_func, filename, **kwargs):
 
     :raises errors.GpfsError: not all of them are ready
     """
-    fill = fetching.image(storage, fetch_func, **kwargs)
-    key = layout.master_key(filename)
-    made = [storage.masters.ensure(key, fill, placement)[1]
-            for placement in _placements(placing)]
-    return any(made)
+    fetched = []
+    fill_image = fetching.image(storage, fetch_func, **kwargs)
+
+    def fill(path):
+        fetched.append(path)
+        return fill_image(path)
+
+    for placement in _placements(placing):
+        storage.masters.ensure(layout.master_key(filename), fill, placement)
+    return bool(fetched)
 
 
 def _placements(placing):
