@@ -85,11 +85,10 @@ class BootTest(BootTestCase):
             self.api.get_server(server['id'])['fault']))
         self.assertFalse(os.path.exists(self.instance_file(server)))
 
-    def test_novas_image_cache_manager_leaves_masters_alone(self):
+    def test_the_image_cache_manager_keeps_masters_for_their_age(self):
         flavor = self.flavor('short', root_gb=1)
         server = self.boot(self.image, flavor)
-        self.flags(remove_unused_original_minimum_age_seconds=0,
-                   remove_unused_base_images=True, group='image_cache')
+        self.flags(remove_unused_base_images=True, group='image_cache')
         self._delete_server(server)
         manager = self.computes['node1'].manager
         for _ in range(2):
