@@ -22,11 +22,11 @@ import fixtures
 from nova.compute import task_states
 from nova.compute import vm_states
 from nova import context
+from nova import exception
 from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_concurrency import processutils
 
-from nova_gpfs.compute import boundary
 from nova_gpfs.sim import data
 
 from tests.functional import cloud
@@ -577,6 +577,9 @@ class RegisterTest(MovesTestCase):
                          [(host.name, host.address) for host in live])
 
     def test_a_host_that_says_nothing_is_asked_over_ssh(self):
+        silent = self.driver('node2')
+        silent._name_of_host, name = None, silent._name_of_host
+        silent.image_backend.storage.hosts._self = None
         os.utime(self.entry('node2'), (1, 1))
         before = self.digests()
         self.api.post_server_action(self.server['id'], {'migrate': None})
@@ -587,6 +590,7 @@ class RegisterTest(MovesTestCase):
         self.assertEqual(before, self.digests())
         self.assertEqual([''], self.directories())
 
+        silent._name_of_host = name
         self.computes['node2'].manager.update_available_resource(
             context.get_admin_context())
         self.act({'migrate': None}, 'VERIFY_RESIZE')
@@ -604,7 +608,7 @@ class RegisterTest(MovesTestCase):
     def test_an_unmounted_file_system_answers_for_nobody(self):
         self.gpfs.unmount('fs0')
         self.assertRaises(
-            boundary.StorageFailed,
+            exception.InstanceFaultRollback,
             self.driver().migrate_disk_and_power_off,
             context.get_admin_context(), self.instance(), 'node2.example',
             objects.Flavor(root_gb=1, ephemeral_gb=1), [])
