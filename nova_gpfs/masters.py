@@ -118,7 +118,7 @@ class Masters:
         :raises errors.CloneParentInvalid: it is there and cannot be read
         """
         name = _key(key, wanted)
-        master = self._read(name)
+        master = self.named(name)
         if master is None:
             return self._plain_instead(key, wanted)
         if master.base != key or not master.covers(wanted):
@@ -133,7 +133,7 @@ class Masters:
         plain = None
         if wanted != ANYWHERE:
             with contextlib.suppress(errors.CloneParentInvalid):
-                plain = self._read(key)
+                plain = self.named(key)
         return plain if plain and plain.covers(wanted) else None
 
     def keys(self) -> list[str]:
@@ -145,7 +145,7 @@ class Masters:
         for name in self.keys():
             if name.startswith(key[:_KEPT]):
                 with contextlib.suppress(errors.CloneParentInvalid):
-                    master = self._read(name)
+                    master = self.named(name)
                     if master is not None and master.base == key:
                         yield master
 
@@ -153,14 +153,15 @@ class Masters:
         """Yield the masters that are ready, with their names."""
         for name in self.keys():
             try:
-                master = self._read(name)
+                master = self.named(name)
             except errors.CloneParentInvalid as error:
                 LOG.warning('%s', error)
                 continue
             if master is not None:
                 yield name, master
 
-    def _read(self, name: str) -> Master | None:
+    def named(self, name: str) -> Master | None:
+        """Return the master in a directory of this name; raises as find()."""
         directory = self._layout.master(name)
         try:
             with open(os.path.join(directory, INFO), encoding='utf-8') as f:
@@ -233,7 +234,7 @@ class Masters:
                 image, info, key, self._placement(image),
                 digest.of_file(image) if self._record_digests else ''))
             made = self._incoming.publish(room, self._layout.master(name))
-        master = self._read(name)
+        master = self.named(name)
         if master is None:
             raise errors.CloneParentInvalid(
                 f'{self._layout.master(name)} vanished when it was published')

@@ -53,7 +53,7 @@ class Sealed:
         for key in self._masters.keys():
             recorded = model.Placement()
             try:
-                master = self._masters.find(key)
+                master = self._masters.named(key)
                 if master is not None:
                     recorded = master.placement
                     yield key, recorded, self._attributes(master.path)

@@ -16,6 +16,7 @@ import os
 
 from nova import conf
 from nova import exception
+from nova.virt import configdrive
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
 
@@ -86,7 +87,8 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
         with boundary.to_nova():
             self.image_backend.storage.guard.check()
             if not os.path.lexists(libvirt_utils.get_instance_path(instance)):
-                self.image_backend.placing.check(instance)
+                self.image_backend.placing.check(
+                    instance, configdrive.required_by(instance))
         return super().spawn(context, instance, *args, **kwargs)
 
     def migrate_disk_and_power_off(self, context, instance, dest, flavor,
@@ -95,7 +97,8 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
         try:
             with boundary.to_nova():
                 self.image_backend.storage.guard.check()
-                self.image_backend.placing.check(instance, flavor)
+                self.image_backend.placing.check(
+                    instance, configdrive.required_by(instance), flavor)
         except (exception.InvalidInput, boundary.StorageFailed) as refusal:
             raise exception.InstanceFaultRollback(refusal)
         return super().migrate_disk_and_power_off(

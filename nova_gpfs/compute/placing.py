@@ -13,8 +13,6 @@
 
 """Find the placement that the disk of an instance is to have on this host."""
 
-from nova.virt import configdrive
-
 from nova_gpfs import errors
 from nova_gpfs import model
 from nova_gpfs import policy
@@ -50,7 +48,7 @@ def wishes(instance, flavor=None):
     return policy.wishes(specs, properties)
 
 
-def _roles(instance, flavor):
+def _roles(instance, flavor, config_drive):
     """Yield the roles of the disks that an instance has with a flavor."""
     if instance.image_ref:
         yield 'root'
@@ -58,7 +56,7 @@ def _roles(instance, flavor):
         yield 'ephemeral'
     if flavor.swap:
         yield 'swap'
-    if configdrive.required_by(instance):
+    if config_drive:
         yield 'config'
 
 
@@ -85,13 +83,14 @@ class Placing:
             return model.Placement()
         return self.granted(wishes(instance), role(disk_name))
 
-    def check(self, instance, flavor=None):
+    def check(self, instance, config_drive, flavor=None):
         """Refuse an instance of which a disk can be placed on no host.
 
+        :param config_drive: whether it has one, which Nova decides
         :raises errors.PolicyRefused: the first that cannot be granted
         """
         asked = wishes(instance, flavor)
-        for each in _roles(instance, flavor or instance.flavor):
+        for each in _roles(instance, flavor or instance.flavor, config_drive):
             self._require(policy.resolve(self.rules, each, asked).placement)
 
     def check_rules(self):
