@@ -63,7 +63,7 @@ class FollowingTestCase(test_placement.PolicyTestCase):
             name: compute.driver._host.get_connection()
             for name, compute in self.computes.items()}
         # Nova's fixture announces the new domain before it has a name.
-        connections['node3']._event_callbacks = {}
+        connections['node3']._event_callbacks.clear()
         connections['node3'].createXML(params['destination_xml'], 'flags')
         connections['node2'].lookupByUUIDString(
             self.server['id']).complete_job()

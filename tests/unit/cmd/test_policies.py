@@ -66,7 +66,7 @@ SOURCES = (
 COMMANDS = (
     ('root', {},
      [f'mmchattr -P ssd -r 2 -I yes {ROOM}', f'mmclone snap {ROOM}'],
-     [f'mmclone copy {TOP}/_gpfs/masters/IMAGE_on-ssd_r2/image '
+     [f'mmclone copy {TOP}/_gpfs/masters/IMAGE_r2_on-ssd/image '
       f'{TOP}/INSTANCE/disk',
       f'mmchattr -P ssd -r 2 -I yes {TOP}/INSTANCE/disk']),
     ('ephemeral', {}, [f'mmclone snap {ROOM}'],
@@ -117,8 +117,8 @@ class ExplainTest(base.BaseTestCase):
     def test_the_master_is_named_after_a_known_image(self):
         key = hashlib.sha1(b'the-id').hexdigest()
         found, _code = self.explained('root', image_id='the-id')
-        self.assertEqual(f'{key}_on-ssd_r2', found['disks'][0]['master'])
-        self.assertIn(f'{TOP}/_gpfs/masters/{key}_on-ssd_r2/image',
+        self.assertEqual(f'{key}_r2_on-ssd', found['disks'][0]['master'])
+        self.assertIn(f'{TOP}/_gpfs/masters/{key}_r2_on-ssd/image',
                       found['commands'][2]['command'])
 
     def test_what_is_refused_is_said_for_the_roles_that_it_is_about(self):
