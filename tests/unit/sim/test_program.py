@@ -57,8 +57,8 @@ class StartTest(simulated.SimulatedTestCase):
                   if name.startswith('nova_gpfs.sim.')}
         self.assertEqual(
             {'call', 'census', 'clones', 'data', 'drafts', 'faults', 'files',
-             'filesystems', 'limits', 'messages', 'mmclone', 'program',
-             'store', 'switches'}, loaded)
+             'filesystems', 'limits', 'links', 'messages', 'mmclone',
+             'program', 'store', 'switches'}, loaded)
 
 
 class ProgramsTest(simulated.SimulatedTestCase):
