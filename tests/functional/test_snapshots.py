@@ -388,7 +388,7 @@ class StoppedTest(SnapshotsTestCase):
         found = [dict(self.glance.images[each]) for each in (ours, stock)]
         for each in found:
             for name in ('id', 'created_at', 'updated_at'):
-                each.pop(name)
+                each.pop(name, None)
         self.assertEqual(found[1], found[0])
         self.assertEqual('raw', found[0]['disk_format'])
         self.assertEqual(len(self.guest_bytes), found[0]['size'])
