@@ -405,13 +405,18 @@ class StartTest(PolicyTestCase):
         error = self.assertRaises(errors.Misconfigured, self.placing)
         self.assertIn('data_replicas', str(error))
 
-    def test_names_that_oslo_config_mixes_up_are_refused(self):
+    def parse(self, text):
+        """Return what a nova.conf of this text comes to, and its path."""
         path = os.path.join(self.directory, 'nova.conf')
         with open(path, 'w') as f:
-            f.write('[gpfs_policy:gold]\n[gpfs_policy:Gold]\n')
+            f.write(text)
         conf = conf_policies.cfg.ConfigOpts()
         gpfs_conf.register(conf)
         conf(args=[], default_config_files=[path])
+        return conf, path
+
+    def test_names_that_oslo_config_mixes_up_are_refused(self):
+        conf, _path = self.parse('[gpfs_policy:gold]\n[gpfs_policy:Gold]\n')
         self.assertRaises(errors.Misconfigured, conf_policies.rules, conf)
 
     def test_an_unknown_field_of_an_allow_list_is_refused(self):
@@ -424,12 +429,7 @@ class StartTest(PolicyTestCase):
         self.assertRaises(errors.Misconfigured, self.placing)
 
     def test_a_misspelt_option_is_refused(self):
-        path = os.path.join(self.directory, 'nova.conf')
-        with open(path, 'w') as f:
-            f.write('[gpfs_policy:gold]\npol = fast\n')
-        conf = conf_policies.cfg.ConfigOpts()
-        gpfs_conf.register(conf)
-        conf(args=[], default_config_files=[path])
+        conf, path = self.parse('[gpfs_policy:gold]\npol = fast\n')
         self.assertEqual([f'[gpfs_policy:gold] pol ({path})'],
                          list(conf_policies.unknown_options(conf)))
 

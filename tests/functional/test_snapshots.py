@@ -30,6 +30,12 @@ GUEST = ('suspend', 'resume', 'fsFreeze', 'fsThaw', 'blockRebase',
          'managedSave')
 
 
+def _no_agent(domain):
+    raise fake_libvirt.make_libvirtError(
+        fake_libvirt.libvirtError, 'no agent',
+        error_code=fake_libvirt.VIR_ERR_AGENT_UNRESPONSIVE)
+
+
 class SnapshotsTestCase(cloud.CloudTestCase):
     """Two hosts and an instance on the first one, with data in its disk.
 
@@ -305,12 +311,8 @@ class AgentTest(SnapshotsTestCase):
         self.assert_nothing_is_left()
 
     def test_without_a_required_freeze_there_is_no_snapshot(self):
-        def refuse(domain):
-            raise fake_libvirt.make_libvirtError(
-                fake_libvirt.libvirtError, 'no agent',
-                error_code=fake_libvirt.VIR_ERR_AGENT_UNRESPONSIVE)
         self.useFixture(fixtures.MonkeyPatch(
-            'nova.tests.fixtures.libvirt.Domain.fsFreeze', refuse))
+            'nova.tests.fixtures.libvirt.Domain.fsFreeze', _no_agent))
         self.snapshot()
         self.assertEqual([], self.happened)
         self.assertEqual([], os.listdir(os.path.join(
@@ -323,12 +325,8 @@ class OptionalAgentTest(SnapshotsTestCase):
     properties = {'hw_qemu_guest_agent': 'yes'}
 
     def test_without_a_freeze_that_nobody_requires_there_is_one(self):
-        def refuse(domain):
-            raise fake_libvirt.make_libvirtError(
-                fake_libvirt.libvirtError, 'no agent',
-                error_code=fake_libvirt.VIR_ERR_AGENT_UNRESPONSIVE)
         self.useFixture(fixtures.MonkeyPatch(
-            'nova.tests.fixtures.libvirt.Domain.fsFreeze', refuse))
+            'nova.tests.fixtures.libvirt.Domain.fsFreeze', _no_agent))
         self.snapshot()
         self.assertEqual(['suspend', 'snap', 'resume', 'upload'],
                          self.happened)
