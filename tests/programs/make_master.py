@@ -23,23 +23,17 @@ import shutil
 import sys
 import time
 
-from oslo_concurrency import lockutils
-
 from nova_gpfs import layout
 from nova_gpfs import model
 from nova_gpfs import plan
 from nova_gpfs import storage
 from tests import local_driver
+from tests.programs import locking
 
 
 def main():
     wish = json.loads(sys.argv[1])
-    lockutils.set_defaults(lock_path='/nonexistent')
-    if wish.get('no_locks'):
-        # oslo.concurrency's own switch: locks then reach nobody else.
-        lockutils._register_opts(lockutils.CONF)
-        lockutils.CONF.set_override('disable_process_locking', True,
-                                    'oslo_concurrency')
+    locking.prepare(wish.get('no_locks'))
 
     def fill(path):
         with open(wish['downloads'], 'a') as log:
