@@ -319,6 +319,13 @@ class CannotClone(GpfsError):
                  'allow full copies.')
 
 
+class ImageNotFetched(GpfsError):
+    """Keystone, Glance or Nova did not let an image become a master."""
+
+    summary = 'The image was not fetched'
+    next_step = 'See what is said; --os-cloud and OS_* name the user.'
+
+
 class PlacementRefused(GpfsError):
     """GPFS cannot give a file the placement that was asked for."""
 

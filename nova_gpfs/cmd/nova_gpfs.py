@@ -30,6 +30,7 @@ from oslo_config import cfg
 from nova_gpfs.cmd import applying
 from nova_gpfs.cmd import caching
 from nova_gpfs.cmd import drift
+from nova_gpfs.cmd import fetching
 from nova_gpfs.cmd import host as hosts
 from nova_gpfs.cmd import policies
 from nova_gpfs.cmd import printing
@@ -119,12 +120,31 @@ def _add_cache(commands: Commands[argparse.ArgumentParser]) -> None:
     add(commands, 'verify', 'compare the masters with what they were when '
         'they were sealed; reads all of their data',
         lambda host, _arguments: caching.verify(host))
+    _add_prefetch(commands)
     clean = add(commands, 'clean', 'remove masters that nobody needs',
                 lambda host, arguments: caching.clean(
                     host, hosts.master_ages(), arguments.dry_run))
     clean.add_argument('--dry-run', action='store_true',
                        help='only tell which masters GPFS would be asked to '
                        'remove')
+
+
+def _add_prefetch(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = add(commands, 'prefetch', 'fetch an image and make the masters '
+                 'that its instances will need', _prefetch)
+    parser.add_argument('image', metavar='IMAGE', help='its UUID or name')
+    parser.add_argument('--policy', action='append', default=[],
+                        metavar='NAME', help='also for root disks of this '
+                        'policy; by default for the default one and those of '
+                        '[gpfs] prefetch_policies')
+    parser.add_argument('--os-cloud', metavar='CLOUD',
+                        help='a cloud of clouds.yaml, whose user may see the '
+                        'image; by default what the variables OS_* say')
+
+
+def _prefetch(host: hosts.Host, arguments: Arguments) -> policies.Answer:
+    return fetching.prefetch(host, arguments.image, arguments.policy,
+                             arguments.os_cloud, printing.say)
 
 
 def _add_instance(parser: argparse._ActionsContainer, **how: object) -> None:

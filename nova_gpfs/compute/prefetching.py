@@ -22,13 +22,15 @@ from nova_gpfs import policy
 CONF = cfg.CONF
 
 
-def prefetch(storage, placing, fetch_func, filename, **kwargs):
+def prefetch(storage, placing, fetch_func, filename, names=(), **kwargs):
     """Make the masters of an image; True if this host fetched it.
 
     There is one for the placement of root disks that nova.conf has as the
-    default, and one for each policy of ``[gpfs] prefetch_policies``. The
-    image is fetched once in the cluster, the others are made inside GPFS.
+    default, and one for each policy of ``[gpfs] prefetch_policies`` and of
+    ``names``. The image is fetched once in the cluster, the others are made
+    inside GPFS.
 
+    :raises errors.NoSuchPolicy: before anything is fetched
     :raises errors.GpfsError: not all of them are ready
     """
     fetched = []
@@ -38,13 +40,13 @@ def prefetch(storage, placing, fetch_func, filename, **kwargs):
         fetched.append(path)
         return fill_image(path)
 
-    for placement in _placements(placing):
+    for placement in _placements(placing, names):
         storage.masters.ensure(layout.master_key(filename), fill, placement)
     return bool(fetched)
 
 
-def _placements(placing):
+def _placements(placing, names):
     """Return the placements of the masters, each once."""
-    names = [None, *CONF.gpfs.prefetch_policies]
     return list(dict.fromkeys(
-        policy.of_master(placing.default('root', name)) for name in names))
+        policy.of_master(placing.default('root', name))
+        for name in (None, *CONF.gpfs.prefetch_policies, *names)))
