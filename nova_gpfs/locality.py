@@ -21,12 +21,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from collections.abc import Mapping
 import uuid
 
 #: Keys of ``stats``: the host's failure group, the pools for data that it
-#: reaches, the instances whose blocks are in its failure group.
+#: reaches, the pools that its policies name for root disks, the instances
+#: whose blocks are in its failure group.
 FAILURE_GROUP = 'gpfs_failure_group'
 POOLS = 'gpfs_pools'
+POLICY_POOLS = 'gpfs_policy_pools'
 INSTANCES = 'gpfs_instances'
 
 #: Entries of an instance list; 50 KB of text at most.
@@ -59,6 +62,18 @@ def pack_pools(pools: Iterable[str]) -> str:
 def has_pool(packed: str, pool: str) -> bool:
     """Whether a packed list has a pool."""
     return pool in packed.split(',')
+
+
+def pack_policy_pools(pools: Mapping[str, str]) -> str:
+    """Return a list of pools by the policy that names them."""
+    return ','.join(f'{policy}={pool}'
+                    for policy, pool in sorted(pools.items()))
+
+
+def pool_of_policy(packed: str, policy: str) -> str | None:
+    """Return the pool that a policy names, None if it is not listed."""
+    return dict(entry.split('=', 1) for entry in packed.split(',')
+                if '=' in entry).get(policy)
 
 
 def _entry(instance_uuid: str) -> str:

@@ -149,7 +149,7 @@ class Storage:
 
         Both are clones of a new parent then, which belongs to ``owner``, an
         instance's UUID. The placement is for blocks that are yet to be
-        written to the new one.
+        written to the new one, and is what the source was given.
 
         :raises errors.AlreadyExists: there is a disk; it is left alone
         :raises errors.FileBusy: somebody has the source open
@@ -157,7 +157,7 @@ class Storage:
         """
         with self._unnamed(target) as unnamed:
             try:
-                parent = self.parents.make(owner, source)
+                parent = self.parents.make(owner, source, placement)
             except errors.CannotClone as reason:
                 self._copy_instead(source, unnamed, placement, reason)
             else:

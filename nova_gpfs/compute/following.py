@@ -66,6 +66,18 @@ class Following:
         """
         self._try(instance, path, lambda placement: placement)
 
+    def resume(self, instance_uuid, directory):
+        """Have blocks moved that have not followed their disk yet.
+
+        Costs nothing where they are not to move, and no mm command.
+        """
+        if self._relocator is None:
+            return
+        record = placements.read(directory)
+        for name, had in sorted(record.disks.items()):
+            self._relocate(instance_uuid, os.path.join(directory, name), had,
+                           record)
+
     def _try(self, instance, path, part):
         try:
             self._follow(instance, path, part)
@@ -86,11 +98,14 @@ class Following:
             wishes=placing.wishes(instance))
         if after != record:
             placements.write(directory, after)
-        group = wanted.write_affinity_failure_group
+        self._relocate(instance.uuid, path, wanted, after)
+
+    def _relocate(self, instance_uuid, path, placement, record):
+        group = placement.write_affinity_failure_group
         if self._relocator and group not in (
-                None, after.blocks_in.get(name)):
+                None, record.blocks_in.get(os.path.basename(path))):
             self._relocator.add(path, group,
-                                self._storage.parents.of(instance.uuid))
+                                self._storage.parents.of(instance_uuid))
 
 
 class Relocator:

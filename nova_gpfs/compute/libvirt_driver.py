@@ -78,6 +78,14 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
         startup.prepare(self.image_backend.storage,
                         self.image_backend.placing)
         super().init_host(host)
+        self._resume_following()
+
+    def _resume_following(self):
+        """Go on with what an earlier nova-compute has not come to."""
+        for instance_uuid in self.list_instance_uuids():
+            self.image_backend.following.resume(
+                instance_uuid, os.path.join(CONF.instances_path,
+                                            instance_uuid))
 
     def spawn(self, context, instance, *args, **kwargs):
         """Refuse what no host can place before anything is made.
@@ -165,7 +173,7 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
         if offer is not None:
             resources.setdefault('stats', {}).update(reporting.stats(
                 offer, placing.failure_group(offer),
-                self.image_backend.storage.whereabouts))
+                self.image_backend.storage.whereabouts, placing.rules))
         return resources
 
     def update_provider_tree(self, provider_tree, nodename,

@@ -78,13 +78,25 @@ def update_traits(offer, provider_tree, name, full_percent=0):
     provider_tree.add_traits(name, *now - before)
 
 
-def stats(offer, failure_group, whereabouts):
+def stats(offer, failure_group, whereabouts, rules):
     """Return what the scheduler is to know, as {key: text}."""
     found = {locality.POOLS: locality.pack_pools(offer.data_pools)}
+    named = _pools_by_policy(rules)
+    if named:
+        found[locality.POLICY_POOLS] = locality.pack_policy_pools(named)
     if failure_group is not None:
         found[locality.FAILURE_GROUP] = failure_group
         found[locality.INSTANCES] = _instances(whereabouts, failure_group)
     return found
+
+
+def _pools_by_policy(rules):
+    """Return the pools that policies name for root disks, by policy."""
+    only = policy.Rules(rules.policies)
+    pools = {name: policy.resolve(only, 'root', policy.Wishes(
+        flavor={policy.POLICY: name})).placement.pool
+        for name in rules.policies}
+    return {name: pool for name, pool in pools.items() if pool}
 
 
 def _instances(whereabouts, group):

@@ -25,6 +25,7 @@ from nova.virt import images
 from oslo_log import log as logging
 
 from nova_gpfs import errors
+from nova_gpfs import placements
 
 LOG = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ def closed(storage, instance, path):
         return path
     try:
         parents = storage.parents
-        return parents.reader(parents.make(instance.uuid, path))
+        return parents.reader(parents.make(instance.uuid, path,
+                                           _given(path)))
     except (errors.FileBusy, errors.CannotClone) as reason:
         say_copied(storage, path, reason)
         return None
@@ -66,10 +68,16 @@ def opened(storage, instance, path, still):
     try:
         parents = storage.parents
         return parents.reader(
-            parents.make_of_open(instance.uuid, path, still))
+            parents.make_of_open(instance.uuid, path, still, _given(path)))
     except (errors.FileBusy, errors.CannotClone) as reason:
         say_copied(storage, path, reason)
         return None
+
+
+def _given(path):
+    """Return the placement that a disk was given."""
+    directory, name = os.path.split(path)
+    return placements.read(directory).placement(name)
 
 
 def say_copied(storage, path, reason):

@@ -32,6 +32,7 @@ _POOL = 2.0
 _BLOCKS = 1.0
 
 _POOL_SPECS = ('gpfs:root_pool', 'gpfs:pool')
+_POLICY_SPECS = ('gpfs:root_policy', 'gpfs:policy')
 
 
 class LocalityWeigher(weights.BaseHostWeigher):
@@ -56,9 +57,14 @@ def _has_pool(stats, request_spec):
     """Whether a host has the pool that the flavor asks for, if it does."""
     flavor = request_spec.flavor
     specs = flavor.extra_specs if 'extra_specs' in flavor else {}
-    wanted = next((specs[key] for key in _POOL_SPECS if key in specs), None)
+    wanted = _first(specs, _POOL_SPECS) or locality.pool_of_policy(
+        stats.get(locality.POLICY_POOLS) or '', _first(specs, _POLICY_SPECS))
     return wanted is not None and locality.has_pool(
         stats.get(locality.POOLS) or '', wanted)
+
+
+def _first(specs, keys):
+    return next((specs[key] for key in keys if key in specs), None)
 
 
 def _is_near(stats, request_spec):

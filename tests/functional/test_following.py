@@ -136,6 +136,18 @@ class RelocationTest(FollowingTestCase):
         backend.following._relocator.finish()
         self.assertEqual([['3']], self.groups(100 * MIB))
 
+    def test_a_restart_goes_on_with_blocks_that_have_not_moved(self):
+        driver = self.computes['node3'].driver
+        relocator = driver.image_backend.following._relocator
+        self.gpfs.faults.add('mmrestripefile', 'fail', nth=1, code=1,
+                             text='mmrestripefile: no')
+        self.live_migrate()
+        relocator.finish()
+        self.assertEqual([['2']], self.groups(100 * MIB))
+        driver.init_host('node3')
+        relocator.finish()
+        self.assertEqual([['3']], self.groups(100 * MIB))
+
     def test_blocks_follow_a_cold_migration_too(self):
         self.api.post_server_action(self.server['id'], {'migrate': None})
         self.wait_for(self.server, 'VERIFY_RESIZE')

@@ -66,7 +66,7 @@ MAY_IMPORT = {
     'collection': GPFS | {'guard', 'incoming', 'masters'},
     'whereabouts': GPFS | {'guard', 'placements'},
     'hosts': GPFS | {'guard'},
-    'parents': GPFS | {'guard'},
+    'parents': GPFS | {'guard', 'policy'},
     'trash': GPFS,
     'sealed': GPFS | {'audit', 'masters'},
     'storage': GPFS | {

@@ -69,3 +69,15 @@ class PoolsTest(base.BaseTestCase):
         self.assertTrue(locality.has_pool(packed, 'fast'))
         for name in ('fas', 'st', 'fast,system', ''):
             self.assertFalse(locality.has_pool(packed, name))
+
+
+class PolicyPoolsTest(base.BaseTestCase):
+
+    def test_each_policy_has_its_pool(self):
+        packed = locality.pack_policy_pools({'gold': 'fast', 'tin': 'system'})
+        self.assertEqual(['fast', 'system', None, None], [
+            locality.pool_of_policy(packed, name)
+            for name in ('gold', 'tin', 'gol', None)])
+
+    def test_without_policies_there_is_none(self):
+        self.assertIsNone(locality.pool_of_policy('', 'gold'))

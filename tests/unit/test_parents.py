@@ -17,6 +17,7 @@ import subprocess
 from nova_gpfs import errors
 from nova_gpfs import guard
 from nova_gpfs import layout
+from nova_gpfs import model
 from nova_gpfs import parents
 from nova_gpfs.sim import switches
 
@@ -93,6 +94,25 @@ class ParentsTest(simulated.SimulatedTestCase):
         self.assertEqual(self.layout.parents_of(OWNER),
                          os.path.dirname(parent))
         self.assertEqual(['disk'], os.listdir(self.home))
+
+    def test_a_parent_has_the_pool_and_replicas_of_its_disk(self):
+        placement = model.Placement(pool='fast', data_replicas=2)
+        for inherited in switches.SWITCHES['clone_placement'].alternatives:
+            self.cluster.set_switch('clone_placement', inherited)
+            disk = self.make_disk(inherited)
+            self.driver.place(disk, placement)
+            parent = self.driver.attributes(
+                self.parents.make(OWNER, disk, placement))
+            self.assertEqual(('fast', 2),
+                             (parent.pool, parent.data_replicas))
+
+    def test_a_parent_that_cannot_be_placed_is_a_parent_all_the_same(self):
+        self.cluster.set_switch('clone_placement', 'defaults')
+        placement = model.Placement(pool='fast')
+        self.driver.place(self.disk, placement)
+        self.cluster.faults.add('mmchattr', 'fail', nth=1, code=22,
+                                text='mmchattr: no')
+        self.assertThere(self.parents.make(OWNER, self.disk, placement))
 
     def test_a_parent_stays_while_a_disk_hangs_on_it(self):
         parent = self.double(self.disk, self.path(f'{OWNER}/other'))

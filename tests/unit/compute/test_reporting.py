@@ -19,6 +19,7 @@ from oslo_utils import uuidutils
 from oslotest import base
 
 from nova_gpfs.compute import reporting
+from nova_gpfs import policy
 
 from tests.unit import test_offer
 
@@ -104,4 +105,14 @@ class StatsTest(base.BaseTestCase):
 
     def test_pools_are_told_by_a_host_without_a_failure_group(self):
         self.assertEqual({'gpfs_pools': 'fast,system'}, reporting.stats(
-            an_offer('system', 'fast'), None, whereabouts=None))
+            an_offer('system', 'fast'), None, None, policy.Rules()))
+
+    def test_the_pools_that_policies_name_are_told(self):
+        rules = policy.Rules({
+            'gold': {'pool': 'fast', 'swap_pool': 'system'},
+            'silver': {'data_replicas': 2},
+            'tin': {'pool': 'fast', 'root_pool': 'system'}})
+        self.assertEqual(
+            'gold=fast,tin=system', reporting.stats(
+                an_offer('system', 'fast'), None, None, rules)[
+                    'gpfs_policy_pools'])

@@ -69,6 +69,17 @@ class LocalityWeigherTest(test.NoDBTestCase):
             self.host('far', near(*OTHERS)),
             self.host('near', near(MOVING, *OTHERS))))
 
+    def test_a_host_with_the_pool_of_the_policy_is_preferred(self):
+        told = {'gpfs_policy_pools': 'gold=fast,tin=system'}
+        hosts = [self.host('with', {**near(pools='fast,system'), **told}),
+                 self.host('without', {**near(pools='system'), **told})]
+        self.assertEqual({'with': 1.0, 'without': 0},
+                         self.weights(*hosts, policy='gold'))
+        self.assertEqual({'with': 0, 'without': 0},
+                         self.weights(*hosts, policy='tin'))
+        self.assertEqual({'with': 0, 'without': 0}, self.weights(
+            *hosts, policy='gold', root_pool='system'))
+
     def test_all_hosts_near_the_blocks_are_alike(self):
         self.assertEqual({'a': 1.0, 'b': 1.0, 'c': 0}, self.weights(
             self.host('a', near(MOVING)), self.host('b', near(MOVING)),
