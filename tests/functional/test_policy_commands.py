@@ -520,6 +520,25 @@ class ApplyTest(CommandsTestCase):
             'apply', '--instance', os.path.basename(directory))
         self.assertEqual((2, None, []), (code, found, os.listdir(directory)))
 
+    def test_an_instance_on_the_move_is_left_alone(self):
+        directory = os.path.dirname(self.disks[0])
+        os.mkdir(directory + '_resize')
+        before = self.changes()
+        code, found, _err = self.run_program(
+            'apply', '--instance', os.path.basename(directory))
+        (row,) = found['disks']
+        self.assertEqual((1, 'is on the move'), (code, row['result']))
+        self.assertEqual(before, self.changes())
+
+    def test_no_record_is_written_of_one_that_begins_to_move(self):
+        directory = os.path.dirname(self.disks[0])
+        with open(os.path.join(directory, placements.NAME), 'w') as f:
+            f.write('{"what": "nova-compute writes"}')
+        self.wrap(mmchattr=f'mkdir -p {directory}_resize; "$real" "$@"\n')
+        self.run_program('apply', '--instance', os.path.basename(directory))
+        self.assertEqual(b'{"what": "nova-compute writes"}', self.read(
+            os.path.join(directory, placements.NAME)))
+
     def test_another_user_is_told_who_it_has_to_be(self):
         if os.geteuid() != 0:
             self.skipTest('needs root, to give files away')
