@@ -25,13 +25,14 @@ from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import cluster
 from nova_gpfs.sim import faultlist
 from nova_gpfs.sim import faults
+from nova_gpfs.sim import library
 from nova_gpfs.sim import spec
 from nova_gpfs.sim import subcommands
 from nova_gpfs.sim import switches
 
 _EXPECTED = (OSError, cluster.NotThere, spec.SpecInvalid, calls.Refusal,
-             faultlist.FaultInvalid, switches.UnknownSwitch,
-             json.JSONDecodeError)
+             faultlist.FaultInvalid, library.NoCompiler,
+             switches.UnknownSwitch, json.JSONDecodeError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,6 +97,9 @@ def _add_making(commands: Commands[argparse.ArgumentParser]) -> None:
     create.add_argument('--shared', action='store_true',
                         help='for every local user')
     place = _add(commands, 'bin', 'print the directory of the mm programs')
+    place.add_argument('--node')
+    place = _add(commands, 'library', 'print the path of libgpfs.so, which '
+                 'is compiled if it is not there')
     place.add_argument('--node')
     run = _add(commands, 'run', 'run a command with the mm programs on PATH')
     run.add_argument('--node')

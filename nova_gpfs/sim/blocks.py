@@ -13,10 +13,11 @@
 """Which inode holds each block of a file, and where its replicas lie.
 
 Nothing records this while guests write. A clone owns the blocks in which it
-differs from its parent, so the contents are compared when somebody asks. GPFS
-copies a whole file-system block as soon as one byte of it changes (IBM
-documentation, File clones and disk space management); a block written with
-what it held before is the one case that looks shared here and is not there.
+differs from its parent, so the contents are compared when somebody asks; and
+those that gpfs_declone has copied. GPFS copies a whole file-system block as
+soon as one byte of it changes (IBM documentation, File clones and disk space
+management); a block written with what it held before is the one case that
+looks shared here and is not there.
 For the same reason nobody knows which node wrote a block: it is taken to be
 the file's writer, unless the block was there when another node became that.
 """
@@ -26,6 +27,7 @@ from __future__ import annotations
 import os
 
 from nova_gpfs.sim import census as censuses
+from nova_gpfs.sim import copied
 from nova_gpfs.sim import data
 from nova_gpfs.sim import files
 from nova_gpfs.sim import layers
@@ -71,6 +73,7 @@ class Content:
             for index in range(start // block_size,
                                (end - 1) // block_size + 1)}
         self.layers: list[layers.Layer] = []
+        self.copied = b''
 
     def read(self, index: int) -> bytes:
         """Return a block, what lies beyond the end as zeros."""
@@ -81,6 +84,10 @@ class Content:
         """Return how many bytes one replica of a block takes."""
         count = min(self.size - index * self.block_size, self.block_size)
         return -(-count // FRAGMENT) * FRAGMENT
+
+    def was_given(self, index: int) -> bool:
+        """Whether a block is this file's own, whatever it holds."""
+        return index < len(self.copied) and bool(self.copied[index])
 
     def placed(self, index: int) -> layers.Layer:
         """Return how a block lies that this file holds."""
@@ -102,6 +109,7 @@ class Chain:
             self.members.append(Content(path, file, size))
         for member in self.members:
             member.layers = layers.of(state, member.file)
+            member.copied = copied.of(state, member.file)
         self._allocation = census.allocation
 
     def __enter__(self) -> Chain:
@@ -136,7 +144,7 @@ class Chain:
             return None
         mine = b''
         for elder in self.members[1:]:
-            if index not in elder.data:
+            if holder.was_given(index) or index not in elder.data:
                 break
             mine = mine or holder.read(index)
             if elder.read(index) != mine:

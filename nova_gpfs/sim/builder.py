@@ -63,6 +63,12 @@ def node_bin(directory: str, node: str) -> str:
     return os.path.join(directory, 'nodes', node, 'bin')
 
 
+def library_dir(directory: str, node: str = '') -> str:
+    """Return where the library is, as a node sees it or for all of them."""
+    top = os.path.join(directory, 'nodes', node) if node else directory
+    return os.path.join(top, 'lib')
+
+
 def mount_point(directory: str, mount_name: str) -> str:
     """Return where a file system is mounted."""
     return os.path.join(directory, 'gpfs', mount_name)
@@ -144,15 +150,19 @@ def _lay_out(directory: str, system: specs.FileSystem, data: str) -> None:
 
 def _install(directory: str, node: str, target: str) -> None:
     """Write the programs that answer to the mm names."""
-    package = os.path.dirname(os.path.dirname(os.path.dirname(
-        os.path.abspath(__file__))))
     os.makedirs(target)
     for name in PROGRAMS:
-        path = os.path.join(target, name)
-        with open(path, 'w') as program:
-            program.write(_first_lines(sys.executable) + _PROGRAM.format(
-                package=package, directory=directory, node=node, name=name))
-        os.chmod(path, 0o755)
+        write_program(os.path.join(target, name), directory, node, name)
+
+
+def write_program(path: str, directory: str, node: str, name: str) -> None:
+    """Write a program that serves the calls of one name on one node."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(
+        os.path.abspath(__file__))))
+    with open(path, 'w') as program:
+        program.write(_first_lines(sys.executable) + _PROGRAM.format(
+            package=package, directory=directory, node=node, name=name))
+    os.chmod(path, 0o755)
 
 
 def _first_lines(interpreter: str) -> str:

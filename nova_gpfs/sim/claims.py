@@ -34,6 +34,7 @@ _FPO = _IBM + 'File Placement Optimizer (5.0.0)'
 _LOCALITY = _IBM + 'Data locality restore (4.2.2)'
 _DISTRIBUTING = _IBM + 'Distributing data across a cluster (5.2.3)'
 _RESTRIPE = _IBM + 'mmrestripefile command (5.0.4)'
+_DECLONE = _IBM + 'gpfs_declone() subroutine (6.0.1)'
 _MMCLONE = _IBM + 'mmclone command (6.0.1)'
 _CHATTR = _IBM + 'mmchattr command (5.0.4)'
 _FCNTL = 'gpfs_fcntl.h (IBM, in noobaa-core src/native/fs)'
@@ -121,6 +122,26 @@ RULES = {
     'Clones need file system format 12.00': "Cinder's gpfs driver",
     'split detaches a clone from all ancestors, redirect from the nearest':
         _MMCLONE,
+    'gpfs_declone copies at most the given number of blocks, from the given '
+    'offset on, and gives the offset of the next block, or -1 if there are '
+    'no more': _DECLONE,
+    'gpfs_declone copies the blocks of all ancestors, or of the parent alone':
+        _DECLONE,
+    'gpfs_declone needs a file that is open for writing': _DECLONE,
+    'gpfs_declone passes over blocks that the clone has, and does not count '
+    'them': UNRECORDED + '; read out of what it is for',
+    'gpfs_declone leaves the clone a clone of its parent, with the depth that '
+    'it had': UNRECORDED + '; gpfs_clone_split, which ends that, is '
+    'to come after it',
+    'The blocks that gpfs_declone copies lie like new ones': _SPACE,
+    'gpfs_declone answers EINVAL to less than one block, a negative offset '
+    'and another limit than the two of gpfs.h': UNRECORDED,
+    'gpfs_declone answers EPERM to what is no regular file and EBADF to a '
+    'file that is not on GPFS': _DECLONE,
+    'gpfs_declone answers ENOSPC where mmclone does, EDQUOT at a quota':
+        UNRECORDED + '; ENOSPC is documented, EDQUOT is not',
+    'gpfs_declone answers ESTALE while the daemon is down or the file system '
+    'is away': UNRECORDED,
     'Depth counts from the root of the tree and is not updated when an '
     'ancestor is split or redirected': _MMCLONE,
     'A clone owns the blocks in which it differs from its parent, whole '

@@ -116,11 +116,12 @@ def snap(call: calls.Call, source_path: str, target_path: str) -> None:
     mode = {'source': source.status.st_mode & 0o777,
             'umask': 0o666 & ~_umask()}[call.switch('snap_mode')]
 
+    from nova_gpfs.sim import copied
     from nova_gpfs.sim import layers
     owned = _owned(call, source)
 
     def record(draft: drafts.Draft) -> files.File:
-        child = _again(call, source)
+        child = again(call, source)
         if child.sealed:
             raise calls.Refusal('clone.sealed')
         parent = _offspring(call, source, target, draft)
@@ -132,6 +133,7 @@ def snap(call: calls.Call, source_path: str, target_path: str) -> None:
         source.adopt(call.state)
         call.state.execute('UPDATE layer SET file = ? WHERE file = ?',
                            parent.id, child.id)
+        copied.hand_down(call.state, child, parent)
         layers.keep(call.state, parent, owned, as_of=child)
         child.writer = call.node
         child.save(call.state)
@@ -162,7 +164,7 @@ def snap_in_place(call: calls.Call, path: str) -> None:
         raise calls.Refusal('clone.hard_links')
     lease = _hold(source.path)
     with call.state.change():
-        source.file = _again(call, source)
+        source.file = again(call, source)
         if source.file.sealed:
             raise calls.Refusal('clone.sealed')
         source.file.seal(os.fstat(lease))
@@ -174,11 +176,12 @@ def detach(call: calls.Call, path: str, everything: bool) -> None:
     """Take a clone off all its ancestors, or off its parent alone."""
     found = source_of(call, path)
     limits.require_room(call, found.system, found.path)
+    from nova_gpfs.sim import copied
     from nova_gpfs.sim import layers
     from nova_gpfs.sim import writers
     owned = writers.at_stake(call.state, found)
     with call.state.change():
-        file = found.file = _again(call, found)
+        file = found.file = again(call, found)
         if _may_detach(call, found):
             layers.keep(call.state, file, owned)
             file.writer = call.node
@@ -188,6 +191,7 @@ def detach(call: calls.Call, path: str, everything: bool) -> None:
             if file.sealed:
                 file.depth = file.depth or 0
             found.adopt(call.state)
+            copied.hand_up(call.state, parent, file)
             links.hand_up(call.state, found.system, parent.id or 0, file)
 
 
@@ -204,7 +208,7 @@ def _may_detach(call: calls.Call, found: files.Found) -> bool:
     return True
 
 
-def _again(call: calls.Call, found: files.Found) -> files.File:
+def again(call: calls.Call, found: files.Found) -> files.File:
     """Read a record again now that nobody else changes it."""
     if found.file.id is not None:
         return files.by_id(call.state, found.file.id)

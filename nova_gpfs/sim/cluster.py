@@ -26,9 +26,11 @@ from nova_gpfs.sim import builder
 from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import census
 from nova_gpfs.sim import check
+from nova_gpfs.sim import copied
 from nova_gpfs.sim import faultlist
 from nova_gpfs.sim import files
 from nova_gpfs.sim import filesystems
+from nova_gpfs.sim import library
 from nova_gpfs.sim import mmgetstate
 from nova_gpfs.sim import mount
 from nova_gpfs.sim import spec as specs
@@ -127,19 +129,29 @@ class Cluster:
             file = known.at(state, real, place[1])
             return blocks.of_file(state, known, file, real)
 
+    def copied(self, path: str | os.PathLike[str]) -> int:
+        """Return how many blocks gpfs_declone has copied to a file so far."""
+        with self._state() as state:
+            return copied.number(state, _found(state, path).file)
+
+    def library(self, node: str = '') -> str:
+        """Return the path of libgpfs.so as a node sees it; make it if needed.
+
+        library.NoCompiler where that cannot be.
+        """
+        if node:
+            with self._state() as state:
+                self._require_node(state, node)
+        return library.build(self.directory, node)
+
     def note_writer(self, path: str | os.PathLike[str], node: str) -> None:
         """Let a node write to a file from now on; its blocks stay in place.
 
         Needed where no mm command has told, as after a live migration.
         """
-        real = os.path.realpath(path)
         with self._state() as state:
             self._require_node(state, node)
-            place = filesystems.locate(state, real)
-            if place is None or not os.path.isfile(real):
-                raise NotThere(f'no file {path}')
-            writers.note(state, files.look(state, *place, real,
-                                           os.stat(real)), node)
+            writers.note(state, _found(state, path), node)
 
     def usage(self, fs: str = 'fs0', fileset: str | None = None
               ) -> accounting.Usage:
@@ -158,6 +170,14 @@ def _system(state: store.Store, fs: str) -> filesystems.FileSystem:
         return filesystems.named(state, fs)
     except calls.Refusal:
         raise NotThere(f'no file system {fs}') from None
+
+
+def _found(state: store.Store, path: str | os.PathLike[str]) -> files.Found:
+    real = os.path.realpath(path)
+    place = filesystems.locate(state, real)
+    if place is None or not os.path.isfile(real):
+        raise NotThere(f'no file {path}')
+    return files.look(state, *place, real, os.stat(real))
 
 
 def create(directory: str | os.PathLike[str],

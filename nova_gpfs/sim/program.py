@@ -52,13 +52,13 @@ def _first(state: store.Store) -> str:
 def serve(call: calls.Call) -> None:
     try:
         module = __import__(f'nova_gpfs.sim.{call.name}', fromlist=['run'])
-        _require_node(call, module.NEEDS_DAEMON)
+        require_node(call, module.NEEDS_DAEMON)
         module.run(call)
     except calls.Refusal as refusal:
         call.report(refusal)
 
 
-def _require_node(call: calls.Call, needs_daemon: bool) -> None:
+def require_node(call: calls.Call, needs_daemon: bool) -> None:
     """Refuse what the state of this node does not permit."""
     rows = call.state.rows('SELECT state FROM node WHERE name = ?', call.node)
     state = rows[0][0] if rows else 'no-cluster'

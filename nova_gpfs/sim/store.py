@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 
 SCHEMA = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -79,6 +79,8 @@ CREATE TABLE layer (
     replicas INTEGER NOT NULL, node TEXT NOT NULL, affinity TEXT NOT NULL,
     blocks BLOB NOT NULL);
 CREATE INDEX layer_file ON layer (file);
+CREATE TABLE copied (
+    file INTEGER PRIMARY KEY, blocks BLOB NOT NULL, number INTEGER NOT NULL);
 CREATE TABLE switch (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE fault (
     id INTEGER PRIMARY KEY, command TEXT NOT NULL, node TEXT NOT NULL,

@@ -92,6 +92,11 @@ def bin(arguments: Namespace) -> Answer:
     return cluster.open(arguments.directory).bin_dir(arguments.node), 0
 
 
+def library(arguments: Namespace) -> Answer:
+    """Print the path of the library."""
+    return cluster.open(arguments.directory).library(arguments.node or ''), 0
+
+
 def run(arguments: Namespace) -> Answer:
     """Run a command; its exit code is ours."""
     found = cluster.open(arguments.directory)

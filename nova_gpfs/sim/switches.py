@@ -61,6 +61,10 @@ SWITCHES = {
     'split_of_plain_file': Switch(
         'Split or redirect of a file that is not a clone',
         'refuse ignore', 'gpfs.h (IBM), gpfs_clone_split: EPERM'),
+    'declone_of_plain_file': Switch(
+        'gpfs_declone of a file that is not a clone: there are no more '
+        'blocks, or EPERM, which is documented for what is no regular file',
+        'ignore refuse'),
     'parent_link_count': Switch(
         'Link count of a clone parent: one more than its clones (read off one '
         'sample), or that of a plain file',
