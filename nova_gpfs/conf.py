@@ -45,6 +45,26 @@ Possible values:
 * An absolute path. The default is where the GPFS packages install them.
 * The ``bin`` directory of a simulated cluster, for trying the plug-in out.
 """),
+    cfg.StrOpt(
+        'library',
+        default='/usr/lpp/mmfs/lib/libgpfs.so',
+        help="""
+The GPFS library, with the subroutine gpfs_declone().
+
+``nova-gpfs flatten`` uses it to copy the blocks that a disk shares part by
+part. It is loaded by that command alone, and runs as the user who runs the
+command. Without it the command leaves all of the copying to one ``mmclone
+split``.
+
+Possible values:
+
+* An absolute path. The default is where the GPFS packages install it.
+* What ``nova-gpfs-sim library DIR`` prints, for a simulated cluster.
+
+Related options:
+
+* ``[gpfs] mm_path``
+"""),
     cfg.FloatOpt(
         'command_timeout',
         default=120.0, min=1.0, max=86400.0,

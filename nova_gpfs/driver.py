@@ -153,6 +153,26 @@ class GpfsDriver(abc.ABC):
         """
 
     @abc.abstractmethod
+    def detach_part(self, path: str, blocks: int, offset: int) -> int | None:
+        """Copy some of the blocks that a clone shares with any ancestor.
+
+        The clone stays one: ``detach`` ends that, and has the less to copy.
+        Blocks that the clone has already are passed over and do not count,
+        so to begin again at 0 is harmless. What the file holds never changes.
+        Runs as the current user, who needs write access.
+
+        :param blocks: copy no more than so many, at least 1
+        :param offset: where to begin, in bytes
+        :returns: where to go on, always behind ``offset``, or None when
+            there is nothing more to copy; None for a file that is no clone
+        :raises errors.LibraryUnusable: this host cannot detach in parts
+        :raises errors.NoSuchFile: nothing is there
+        :raises errors.NotGpfs: the path is on another kind of file system
+        :raises errors.NoSpace: the file system or pool is full
+        :raises errors.QuotaExceeded: the fileset's quota is used up
+        """
+
+    @abc.abstractmethod
     def place(self, path: str, placement: model.Placement) -> model.Change:
         """Give a file a pool, replicas and write affinity.
 

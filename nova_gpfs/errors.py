@@ -47,10 +47,8 @@ class CommandFailed(GpfsError):
     def __init__(self, argv: tuple[str, ...], rc: int, stdout: str,
                  stderr: str) -> None:
         super().__init__(argv, rc, stdout, stderr)
-        self.argv = argv
-        self.rc = rc
-        self.stdout = stdout
-        self.stderr = stderr
+        self.argv, self.rc = argv, rc
+        self.stdout, self.stderr = stdout, stderr
 
     def __str__(self) -> str:
         said = ' '.join((self.stderr or self.stdout).split())[:500]
@@ -67,8 +65,7 @@ class TimedOut(GpfsError):
 
     def __init__(self, argv: tuple[str, ...], seconds: float) -> None:
         super().__init__(argv, seconds)
-        self.argv = argv
-        self.seconds = seconds
+        self.argv, self.seconds = argv, seconds
 
     def __str__(self) -> str:
         return (f'{self.summary}: "{" ".join(self.argv)}" after '
@@ -88,6 +85,13 @@ class ProgramMissing(GpfsError):
 
     summary = 'GPFS program is missing'
     next_step = 'Install GPFS on this host or correct [gpfs] mm_path.'
+
+
+class LibraryUnusable(GpfsError):
+    """libgpfs is not there, or is without what is wanted of it."""
+
+    summary = 'The GPFS library cannot be used'
+    next_step = 'Install GPFS on this host or correct [gpfs] library.'
 
 
 class NotPermitted(GpfsError):
@@ -125,16 +129,14 @@ class NotMounted(GpfsError):
     """The file system is not mounted here, or its handle is stale."""
 
     summary = 'The GPFS file system is not mounted on this host'
-    next_step = ('Mount it with "mmmount"; nothing was written below the '
-                 'mount point.')
+    next_step = 'Mount it with "mmmount"; nothing was written below it.'
 
 
 class WrongFileSystem(GpfsError):
     """Another file system, or another directory, stands at the path."""
 
     summary = 'Another file system is mounted at the path'
-    next_step = ('Mount the file system that instances_path belongs to; '
-                 'nothing was written.')
+    next_step = 'Mount that of instances_path; nothing was written.'
 
 
 class NotGpfs(GpfsError):
@@ -157,8 +159,7 @@ class DifferentFilesets(GpfsError):
     """Two paths that clones connect lie in different filesets."""
 
     summary = 'Masters and instances are in different filesets'
-    next_step = ('Clones stay within one fileset: keep instances_path and '
-                 'everything below it in the same one.')
+    next_step = 'Keep instances_path and all that is below it in one.'
 
 
 class NoSuchFile(GpfsError):
@@ -290,7 +291,7 @@ class ReadOnly(GpfsError):
 
 
 class FileBusy(GpfsError):
-    """The file is open and therefore cannot become a clone parent."""
+    """The file is open, which rules out what was to be done with it."""
 
     summary = 'The file is open'
     next_step = 'Wait until it is closed; find the user with "mmlsopenfiles".'

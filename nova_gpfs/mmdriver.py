@@ -34,6 +34,7 @@ from oslo_log import log as logging
 
 from nova_gpfs import driver
 from nova_gpfs import errors
+from nova_gpfs import libgpfs
 from nova_gpfs import lookup
 from nova_gpfs.mm import base
 from nova_gpfs.mm import mmchattr
@@ -79,17 +80,19 @@ def from_conf(conf: cfg.ConfigOpts) -> MmDriver:
             return local(command)
         return privsep.run(command)
 
-    return MmDriver(route, privsep.give)
+    return MmDriver(route, privsep.give, libgpfs.Library(conf.gpfs.library))
 
 
 class MmDriver(driver.GpfsDriver):
     """Composed of what runs commands and what gives a root's file to us."""
 
     def __init__(self, transport: base.Transport,
-                 give: Callable[[str], None]) -> None:
+                 give: Callable[[str], None],
+                 library: libgpfs.Library | None = None) -> None:
         """``give`` makes a clone at a path the current user's own."""
         self._run = transport
         self._give = give
+        self._library = library
 
     def cluster(self) -> model.Cluster:
         summary = self._ask(mmlscluster.List())
@@ -191,6 +194,22 @@ class MmDriver(driver.GpfsDriver):
 
         self._confirm(path, holds, self._attempt(command), command)
         return model.Change.MADE
+
+    def detach_part(self, path: str, blocks: int, offset: int) -> int | None:
+        if self._library is None:
+            raise errors.LibraryUnusable('none is named')
+        try:
+            reached = self._library.declone(path, blocks, offset)
+        except errors.NotPermitted:
+            # It may be that of a file that is no clone.
+            if self.clone_info(path).parent_inode is None:
+                return None
+            raise
+        if reached is not None and reached <= offset:
+            raise errors.OutputNotUnderstood(
+                f'gpfs_declone() goes on at {reached} after {offset} of '
+                f'{path}')
+        return reached
 
     def place(self, path: str, placement: model.Placement) -> model.Change:
         if placement.is_empty:

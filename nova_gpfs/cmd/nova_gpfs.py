@@ -31,11 +31,13 @@ from nova_gpfs.cmd import applying
 from nova_gpfs.cmd import caching
 from nova_gpfs.cmd import drift
 from nova_gpfs.cmd import fetching
+from nova_gpfs.cmd import flatten
 from nova_gpfs.cmd import host as hosts
 from nova_gpfs.cmd import policies
 from nova_gpfs.cmd import printing
 from nova_gpfs.cmd import wishes
 from nova_gpfs import errors
+from nova_gpfs import flattening
 from nova_gpfs import policy
 
 NAME = 'nova-gpfs'
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     text = 'master images: what disks are cloned from'
     group = groups.add_parser('cache', help=text, description=text)
     _add_cache(group.add_subparsers(required=True, metavar='COMMAND'))
+    _add_flatten(groups)
     return parser
 
 
@@ -172,15 +175,19 @@ def _explain(host: hosts.Host, arguments: Arguments) -> policies.Answer:
                             arguments.role or policy.ROLES)
 
 
-def _add_apply(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = add(commands, 'apply', 'give disks the placement that they '
-                 'should have', _apply)
+def _add_which(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     _add_instance(which, help='the disks of this one')
     which.add_argument('--all', action='store_true',
                        help='the disks of all instances')
     parser.add_argument('--dry-run', action='store_true',
                         help='only tell what would be done')
+
+
+def _add_apply(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = add(commands, 'apply', 'give disks the placement that they '
+                 'should have', _apply)
+    _add_which(parser)
     parser.add_argument(
         '--detach', action='store_true',
         help='also copy blocks that a disk shares with a master which lies '
@@ -202,6 +209,37 @@ def _apply(host: hosts.Host, arguments: Arguments) -> policies.Answer:
                                arguments.pause)
     return applying.apply(host, arguments.instance or [], options,
                           printing.say)
+
+
+def _add_flatten(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = add(commands, 'flatten', 'take disks off their master and their '
+                 'clone parents, by copying the blocks that they share',
+                 _flatten)
+    _add_which(parser)
+    parser.add_argument('--rate', type=_mebibytes, metavar='MIB',
+                        help='copy no more than so many MiB a second')
+    parser.add_argument(
+        '--running', action='store_true',
+        help='also disks that QEMU has open. That GPFS does it to an open '
+        'file is not documented. Without this option such disks are found by '
+        "QEMU's locks and left alone; but that GPFS shows a host the locks "
+        'of another one is not documented for locks of this kind (open file '
+        'descriptions), so stop the instance in any case')
+
+
+def _mebibytes(text: str) -> float:
+    """Return a number of MiB in bytes."""
+    mebibytes = float(text)
+    if not 0 < mebibytes < 1e6:
+        raise ValueError(text)
+    return mebibytes * flattening.MIB
+
+
+def _flatten(host: hosts.Host, arguments: Arguments) -> policies.Answer:
+    options = flatten.Options(arguments.dry_run, arguments.running,
+                              arguments.rate)
+    return flatten.flatten(host, arguments.instance or [], options,
+                           printing.say)
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@
 
 """The contract where commands fail, lie, hang and are killed."""
 
+import errno
 import os
 import pathlib
 import shutil
@@ -25,6 +26,7 @@ from nova_gpfs.sim import cluster
 from nova_gpfs.sim import spec
 from nova_gpfs.sim import switches
 from tests.contract import suite
+from tests import sim_library
 
 NODE = 'node1'
 KIB = 1024
@@ -58,6 +60,8 @@ class ClusterTestCase:
         cls.top = tempfile.mkdtemp()
         cls.addClassCleanup(shutil.rmtree, cls.top)
         cls.cluster = cluster.create(os.path.join(cls.top, 'sim'), _spec())
+        cls.no_parts = sim_library.reason_not()
+        cls.library = '' if cls.no_parts else cls.cluster.library(NODE)
         cls.instances = os.path.join(cls.cluster.mount_point('fs0'), 'nova')
 
     def setUp(self):
@@ -356,6 +360,58 @@ class Trouble(suite.Contract):
         self.spoil('mmrestripefile', 'hang', child=True)
         error = self.assertRaises(errors.TimedOut, gpfs.relocate, path)
         self.assertEqual(3.0, error.seconds)
+
+    # Detaching in parts, which is a subroutine and no command.
+
+    def disk(self):
+        if self.no_parts:
+            self.skipTest(self.no_parts)
+        return self.clone()
+
+    def test_each_value_of_errno_is_an_error_of_its_own(self):
+        disk = self.disk()
+        for number, kind in (
+                (errno.ENOSPC, errors.NoSpace),
+                (errno.EDQUOT, errors.QuotaExceeded),
+                (errno.EACCES, errors.NotPermitted),
+                (errno.EPERM, errors.NotPermitted),
+                (errno.EBADF, errors.NotGpfs),
+                (errno.EINVAL, errors.NotGpfs),
+                (errno.EROFS, errors.ReadOnly),
+                (errno.ESTALE, errors.NotMounted),
+                (errno.ENOSYS, errors.LibraryUnusable)):
+            self.spoil('gpfs_declone', 'fail', code=number)
+            error = self.assertRaises(kind, self.gpfs.detach_part, disk, 1, 0)
+            self.assertIn(os.strerror(number), str(error))
+            self.assertEqual(number, error.__cause__.rc)
+
+    def test_an_unknown_errno_is_kept_and_not_guessed_at(self):
+        disk = self.disk()
+        for action, how, number in (('fail', {'code': 99}, 99),
+                                    ('kill', {}, errno.EIO)):
+            self.spoil('gpfs_declone', action, **how)
+            error = self.assertRaises(errors.CommandFailed,
+                                      self.gpfs.detach_part, disk, 1, 7)
+            self.assertEqual((number, ('gpfs_declone', disk, '1', '7')),
+                             (error.rc, error.argv))
+
+    def test_a_part_that_does_not_go_on_is_not_understood(self):
+        disk = self.disk()
+        for text in ('0', '5', '-2'):
+            self.spoil('gpfs_declone', 'garbage', text=text)
+            self.assertRaises(errors.OutputNotUnderstood,
+                              self.gpfs.detach_part, disk, 1, 5)
+
+    def test_a_file_that_is_no_clone_may_be_refused(self):
+        self.disk()
+        self.addCleanup(self.cluster.set_switch, 'declone_of_plain_file',
+                        'ignore')
+        self.cluster.set_switch('declone_of_plain_file', 'refuse')
+        plain = self.file('a')
+        self.assertIsNone(self.gpfs.detach_part(plain, 1, 0))
+        self.spoil('mmclone show', 'fail', code=5, text='mmclone: Boo')
+        self.assertRaises(errors.CommandFailed, self.gpfs.detach_part, plain,
+                          1, 0)
 
     # Nonsense is not an answer.
 

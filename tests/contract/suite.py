@@ -39,6 +39,8 @@ class Contract:
     outside: str        # an existing file on another kind of file system
     # What is said of a file outside; the privileged daemon refuses it.
     not_gpfs: tuple[type[errors.GpfsError], ...] = (errors.NotGpfs,)
+    # Why nothing can be detached in parts here, None if it can be.
+    no_parts: str | None = None
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -317,6 +319,70 @@ class TestsOfDetaching(Contract):
                               self.gpfs.detach(path, ancestors))
 
 
+class TestsOfDetachingInParts(Contract):
+
+    def need_parts(self):
+        if self.no_parts:
+            self.skipTest(self.no_parts)
+
+    def parts(self, path, blocks=1, offset=0):
+        """Detach a file in parts; return where each of them ended."""
+        ends = []
+        while offset is not None:
+            offset = self.gpfs.detach_part(path, blocks, offset)
+            ends.append(offset)
+        return ends
+
+    def disk(self):
+        """Make a clone of three blocks and return it with its content."""
+        self.need_parts()
+        block_size = self.gpfs.file_system(self.device).block_size
+        content = os.urandom(3 * block_size)
+        return self.clone(parent=self.master(content=content)), content
+
+    def test_part_by_part_the_blocks_are_copied_and_the_clone_stays_one(self):
+        disk, content = self.disk()
+        before = self.gpfs.clone_info(disk)
+        *ends, last = self.parts(disk)
+        self.assertIsNone(last)
+        self.assertEqual(sorted(set(ends)), ends)
+        self.assertGreaterEqual(len(ends), 2)
+        self.assertEqual(before, self.gpfs.clone_info(disk))
+        self.assertEqual(content, self.content(disk))
+        self.assertIs(model.Change.MADE,
+                      self.gpfs.detach(disk, model.Ancestors.ALL))
+        self.assertEqual(content, self.content(disk))
+
+    def test_many_blocks_are_one_part(self):
+        disk, content = self.disk()
+        self.assertEqual([None], self.parts(disk, blocks=100))
+        self.assertEqual(content, self.content(disk))
+
+    def test_to_begin_again_is_harmless(self):
+        disk, content = self.disk()
+        self.assertIsNotNone(self.gpfs.detach_part(disk, 1, 0))
+        self.assertIsNone(self.parts(disk)[-1])
+        self.assertEqual([None], self.parts(disk, blocks=100))
+        self.assertEqual(content, self.content(disk))
+
+    def test_of_a_file_that_is_no_clone_there_is_nothing_to_copy(self):
+        self.need_parts()
+        self.assertIsNone(self.gpfs.detach_part(self.file('a'), 1, 0))
+
+    def test_a_missing_file_or_one_elsewhere_is_an_error_of_its_own(self):
+        self.need_parts()
+        for path, kind in ((self.path('gone'), errors.NoSuchFile),
+                           (self.path('a/b'), errors.NoSuchFile),
+                           (self.outside, errors.NotGpfs)):
+            self.assertRaises(kind, self.gpfs.detach_part, path, 1, 0)
+
+    def test_a_symbolic_link_is_not_followed(self):
+        disk, _content = self.disk()
+        os.symlink(disk, self.path('link'))
+        self.assertRaises(errors.GpfsError, self.gpfs.detach_part,
+                          self.path('link'), 1, 0)
+
+
 class TestsOfPlacing(Contract):
 
     def other_pool(self, path):
@@ -404,6 +470,6 @@ class TestsOfRelocating(Contract):
 
 
 class Promises(TestsOfTheCluster, TestsOfLooking, TestsOfSealing,
-               TestsOfCloning, TestsOfDetaching, TestsOfPlacing,
-               TestsOfRelocating):
+               TestsOfCloning, TestsOfDetaching, TestsOfDetachingInParts,
+               TestsOfPlacing, TestsOfRelocating):
     """All of them."""

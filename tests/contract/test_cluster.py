@@ -14,7 +14,9 @@
 """The contract on a real cluster.
 
 Set NOVA_GPFS_TEST_DIR to a directory on GPFS that may be written to, and run
-as root. Everything is made below a new directory in it and removed again.
+as root. NOVA_GPFS_TEST_MM_PATH and NOVA_GPFS_TEST_LIBRARY say where GPFS is if
+it is not where its packages install it. Everything is made below a new
+directory in NOVA_GPFS_TEST_DIR and removed again.
 """
 
 import os
@@ -24,11 +26,14 @@ import tempfile
 import fixtures
 from oslotest import base
 
+from nova_gpfs import libgpfs
 from nova_gpfs import mmdriver
 from nova_gpfs import run
 from tests.contract import suite
 
 DIRECTORY = os.environ.get('NOVA_GPFS_TEST_DIR', '')
+LIBRARY = os.environ.get('NOVA_GPFS_TEST_LIBRARY',
+                         '/usr/lpp/mmfs/lib/libgpfs.so')
 MM_PATH = os.environ.get('NOVA_GPFS_TEST_MM_PATH', '/usr/lpp/mmfs/bin')
 
 
@@ -39,7 +44,10 @@ class TestCluster(suite.Promises, base.BaseTestCase):
         if not DIRECTORY:
             self.skipTest('NOVA_GPFS_TEST_DIR names no directory on GPFS')
         self.gpfs = mmdriver.MmDriver(run.Local(MM_PATH, 120.0, 600.0),
-                                      self.fail)
+                                      self.fail,
+                                      libgpfs.Library(LIBRARY))
+        if not os.path.exists(LIBRARY):
+            self.no_parts = f'there is no {LIBRARY}'
         self.directory = tempfile.mkdtemp(dir=DIRECTORY)
         self.addCleanup(shutil.rmtree, self.directory)
         self.device = self._device()

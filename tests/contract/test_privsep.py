@@ -109,6 +109,7 @@ class ClusterTestCase(simulated.ClusterTestCase, DaemonTestCase):
         conf.register_opts(gpfs_conf.OPTIONS, group='gpfs')
         for name, value in options.items():
             conf.set_override(name, value, group='gpfs')
+        conf.set_override('library', self.library, group='gpfs')
         return mmdriver.from_conf(conf)
 
 

@@ -15,6 +15,7 @@
 
 from oslotest import base
 
+from nova_gpfs import libgpfs
 from nova_gpfs import mmdriver
 from nova_gpfs import run
 from tests.contract import simulated
@@ -26,7 +27,8 @@ class LocalTestCase(simulated.ClusterTestCase, base.BaseTestCase):
     def make_driver(self, node, command_timeout, copy_timeout):
         return mmdriver.MmDriver(
             run.Local(self.cluster.bin_dir(node), command_timeout,
-                      copy_timeout), self.fail)
+                      copy_timeout), self.fail,
+            libgpfs.Library(self.library))
 
 
 class TestPromises(suite.Promises, LocalTestCase):

@@ -42,6 +42,8 @@ MAY_IMPORT = {
     'conf_policies': VALUES | {'mm', 'policy'},
     'errors': frozenset(),
     'layout': frozenset(),
+    'libgpfs': VALUES,
+    'image_locks': VALUES,
     'lookup': VALUES,
     'model': frozenset(),
     'mm': VALUES,
@@ -57,7 +59,8 @@ MAY_IMPORT = {
     'placements': VALUES | {'policy'},
     'locality': frozenset(),
     'location': VALUES | {'driver'},
-    'mmdriver': VALUES | {'driver', 'lookup', 'mm', 'run', 'privsep', 'conf'},
+    'mmdriver': VALUES | {'conf', 'driver', 'libgpfs', 'lookup', 'mm',
+                          'privsep', 'run'},
     'guard': GPFS,
     'probe': GPFS,
     'incoming': GPFS | {'guard'},
@@ -72,6 +75,7 @@ MAY_IMPORT = {
     'storage': GPFS | {
         'audit', 'collection', 'guard', 'hosts', 'masters', 'parents',
         'policy', 'sealed', 'trash', 'whereabouts'},
+    'flattening': GPFS | {'storage'},
     'config_source': frozenset({'compute', 'conf'}),
     # nova-api and nova-scheduler stand on hosts without GPFS: they get rules
     # and values, and nothing that runs a command or reads a file.
@@ -79,13 +83,15 @@ MAY_IMPORT = {
     'scheduler': frozenset({'conf', 'locality'}),
     'compute': BELOW_NOVA,
     'glance': BELOW_NOVA,
-    'cmd': BELOW_NOVA | {'audit', 'compute', 'nova_options'},
+    'cmd': BELOW_NOVA | {'audit', 'compute', 'flattening', 'image_locks',
+                         'nova_options'},
     'sim': frozenset(),
 }
 
 #: Who may import a library that the others have to stay away from.
 ONLY = {
     'oslo_concurrency.processutils': set(),
+    'ctypes': {'libgpfs'},
     'subprocess': {'run', 'sim'},
     'oslo_privsep': {'privsep'},
     'nova': {'api', 'compute', 'glance', 'scheduler', 'cmd'},
