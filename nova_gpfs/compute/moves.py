@@ -30,6 +30,7 @@ from oslo_log import log as logging
 from oslo_serialization import jsonutils
 from oslo_utils import excutils
 
+from nova_gpfs.compute import aside
 from nova_gpfs.compute import boundary
 from nova_gpfs import errors
 from nova_gpfs import hosts
@@ -115,6 +116,7 @@ class Moves(driver.LibvirtDriver):
                                    network_info, *args, **kwargs):
         """Stop the guest and give it a second set of disks, by clones."""
         self._clear_the_way(instance)
+        self._mark(instance)
         with _holding_back() as disks:
             super().migrate_disk_and_power_off(
                 context, instance, dest, flavor, network_info, *args,
@@ -154,6 +156,14 @@ class Moves(driver.LibvirtDriver):
         except OSError as error:
             raise _refusal('what an earlier move has left cannot be removed '
                            f'({error})') from error
+
+    @staticmethod
+    def _mark(instance):
+        try:
+            aside.mark(libvirt_utils.get_instance_path(instance), instance)
+        except OSError as error:
+            raise _refusal('the directory of the instance cannot be written '
+                           f'to ({error})') from error
 
     def _move_disks(self, instance, disks, top):
         kept = top + '_resize'
@@ -220,9 +230,23 @@ class Moves(driver.LibvirtDriver):
     def finish_revert_migration(self, context, instance, network_info,
                                 migration, *args, **kwargs):
         """Put the old disks back, then drop the parents of the new ones."""
+        self._drop_older_disks(instance, migration)
         super().finish_revert_migration(context, instance, network_info,
                                         migration, *args, **kwargs)
         self._tidy(instance)
+
+    def _drop_older_disks(self, instance, migration):
+        """Remove what an earlier move has left, before Nova takes it.
+
+        :raises errors.GpfsError, OSError: it stays, and so do the disks
+        """
+        top = libvirt_utils.get_instance_path(instance)
+        self._storage.guard.check()
+        if (_disks(top + '_resize') <= _disks(top)
+                and aside.belongs_to_other(top + '_resize', migration)):
+            LOG.warning('%s_resize is of an earlier move; the disks that are '
+                        'there stay', top, instance=instance)
+            self._storage.trash.discard(top + '_resize')
 
     def confirm_migration(self, context, migration, instance, network_info):
         """Remove the old disks.

@@ -85,19 +85,41 @@ class Removal(driver.LibvirtDriver):
         Resizing to another cell copies by an image and leaves both hosts
         with a directory, which Nova deletes on the one that loses. Where
         both are on one file system there is only one.
+
+        A host that comes back asks the host to which an instance has been
+        evacuated whether they share the directory, and takes every failure
+        to ask for "no" (Launchpad bug 2085975).
         """
-        if destroy_disks and self._is_used_in_other_cell(
-                context, instance):
-            LOG.warning('The disks stay: this is a resize between cells, and '
-                        'a host of the other cell uses the same directory',
-                        instance=instance)
-            destroy_disks = False
+        if destroy_disks and not _is_deleting(instance):
+            for user in self._other_users(context, instance):
+                LOG.warning('The disks stay: %s, and uses the same directory',
+                            user, instance=instance)
+                destroy_disks = False
         super().cleanup(context, instance, network_info, block_device_info,
                         destroy_disks, *args, **kwargs)
 
+    def _other_users(self, context, instance):
+        """Yield what other hosts have to do with an instance's disks."""
+        if self._is_used_in_other_cell(context, instance):
+            yield 'a host of the other cell resizes the instance'
+        for migration in self._evacuations(context, instance):
+            if self.image_backend.storage.hosts.knows(migration.dest_compute):
+                yield f'{migration.dest_compute} has evacuated the instance'
+
+    def _evacuations(self, context, instance):
+        """Return evacuations from here that nova-compute has not come to.
+
+        The same ones as Nova looks for when it starts.
+        """
+        return objects.MigrationList.get_by_filters(context, {
+            'instance_uuid': instance.uuid,
+            'source_compute': self._name_of_host,
+            'migration_type': 'evacuation',
+            'status': ['accepted', 'pre-migrating', 'done']})
+
     def _is_used_in_other_cell(self, context, instance):
         """Whether the other host of a move between cells was ever here."""
-        if _is_deleting(instance) or instance.migration_context is None:
+        if instance.migration_context is None:
             return False
         migration = objects.Migration.get_by_id(
             context, instance.migration_context.migration_id)

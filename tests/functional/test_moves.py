@@ -27,6 +27,7 @@ from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_concurrency import processutils
 
+from nova_gpfs.compute import aside
 from nova_gpfs.sim import data
 
 from tests.functional import cloud
@@ -34,6 +35,14 @@ from tests.functional import cloud
 DISKS = ('disk', 'disk.eph0')
 GIB = 2 ** 30
 CHUNK = 4096
+
+
+_sleep = time.sleep
+
+
+def briefly(seconds):
+    """Sleep, but not long; with no sleep green threads take no turns."""
+    _sleep(min(seconds, 0.01))
 
 
 def digest(path):
@@ -498,12 +507,6 @@ class LeftoverTest(MovesTestCase):
         before = self.digests()
         trash = os.path.join(self.instances_path, '_gpfs', 'trash')
         os.rmdir(trash)
-        sleep = time.sleep
-
-        def briefly(seconds):
-            # Not without any sleep: green threads would never take turns.
-            sleep(min(seconds, 0.01))
-
         with mock.patch('nova.virt.libvirt.driver.shutil.rmtree',
                         autospec=True), mock.patch(
                             'nova.virt.libvirt.driver.time.sleep',
@@ -514,6 +517,72 @@ class LeftoverTest(MovesTestCase):
         self.assertEqual(before, self.digests())
         self.delete()
         self.assert_nothing_is_left()
+
+    def leave_the_old_disks(self):
+        """Migrate and confirm, so that ``_resize`` cannot be removed."""
+        self.act({'migrate': None}, 'VERIFY_RESIZE')
+        trash = os.path.join(self.instances_path, '_gpfs', 'trash')
+        os.rmdir(trash)
+        with mock.patch('nova.virt.libvirt.driver.shutil.rmtree',
+                        autospec=True), mock.patch(
+                            'nova.virt.libvirt.driver.time.sleep',
+                            autospec=True, side_effect=briefly):
+            self.confirm()
+        os.mkdir(trash)
+        self.assertEqual(['', '_resize'], self.directories())
+
+    def crash(self):
+        """Leave the instance as a nova-compute that dies in a move does."""
+        instance = self.instance(
+            task_state=task_states.RESIZE_MIGRATING,
+            migration_context=self.begun_move())
+        instance.save()
+        return instance
+
+    def test_a_crash_does_not_bring_back_disks_of_an_earlier_move(self):
+        self.leave_the_old_disks()
+        for name in DISKS:
+            self.write(name, b'AFTER ')
+        before = self.digests()
+        self.computes['node2'].manager._init_instance(
+            context.get_admin_context(), self.crash())
+        self.assertEqual(before, self.digests())
+        self.assertEqual([''], self.directories())
+        self.assert_begins_as(b'AFTER ')
+
+    def test_a_crash_brings_back_what_this_move_has_set_aside(self):
+        before = self.digests()
+        instance = self.crash()
+        top = self.instance_file(self.server)
+        aside.mark(top, instance)
+        os.rename(top, top + '_resize')
+        os.mkdir(top)
+        self.computes['node1'].manager._init_instance(
+            context.get_admin_context(), instance)
+        self.assertEqual(before, self.digests())
+        self.assertEqual([''], self.directories())
+
+    def test_a_host_that_comes_back_keeps_the_disks_of_the_evacuated(self):
+        """Launchpad bug 2085975: could not ask, so it is not shared."""
+        self.computes['node1'].stop()
+        service = next(each for each in self.api.get_services(
+            binary='nova-compute') if each['host'] == 'node1')
+        self.api.put_service_force_down(service['id'], True)
+        self.api.post_server_action(
+            self.server['id'], {'evacuate': {'host': 'node2'}})
+        self._wait_for_migration_status(self.server, ['done'])
+        self.wait_for_no_task()
+        before = self.digests()
+        manager = self.computes['node1'].manager
+        with mock.patch.object(manager, '_is_instance_storage_shared',
+                               autospec=True, return_value=False) as asked:
+            manager._destroy_evacuated_instances(
+                context.get_admin_context(),
+                manager._get_nodes(context.get_admin_context()))
+        asked.assert_called_once()
+        self.assertEqual(before, self.digests())
+        self.assertEqual([''], self.directories())
+        self._wait_for_migration_status(self.server, ['completed'])
 
     def test_a_revert_keeps_the_disks_whatever_the_hosts_answer(self):
         """Launchpad bugs 1399244, 1418855: not shared, said the question."""
