@@ -24,6 +24,7 @@ import os
 import subprocess
 import time
 from unittest import mock
+import urllib.parse
 
 import fixtures
 from nova import conf
@@ -166,7 +167,7 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
         self.useFixture(nova_fixtures.PrivsepFixture())
         self.useFixture(nova_fixtures.CinderFixture(self))
         self.useFixture(nova_fixtures.NeutronFixture(self))
-        self.glance = self.useFixture(Glance(self))
+        self.glance = self.useFixture(self.make_glance())
         self.placement = self.useFixture(
             func_fixtures.PlacementFixture()).api
         self.useFixture(nova_fixtures.CGroupsFixture())
@@ -185,6 +186,9 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
             'nova.virt.libvirt.host.Host._event_emit_delayed',
             autospec=True))
 
+    def make_glance(self):
+        return Glance(self)
+
     def start_hosts(self):
         """Start one nova-compute for each name in ``hosts``."""
         self.computes = {}
@@ -192,20 +196,55 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
             self.start_host(name)
         return self.computes
 
-    def start_host(self, name):
-        """Start nova-compute as a node of the cluster and return it."""
+    def start_host(self, name, connection=None):
+        """Start nova-compute as a node of the cluster and return it.
+
+        :param connection: the libvirt of a host that was here before
+        """
         self.flags(mm_path=self.gpfs.bin_dir(name), group='gpfs')
-        connection = nova_fixtures.libvirt.Connection
+        libvirtd = nova_fixtures.libvirt
         with contextlib.ExitStack() as patches:
             patches.enter_context(mock.patch.object(
-                connection, 'getHostname', autospec=True, return_value=name))
+                libvirtd.Connection, 'getHostname', autospec=True,
+                return_value=name))
+            if connection:
+                patches.enter_context(mock.patch.object(
+                    libvirtd, 'openAuth', autospec=True,
+                    return_value=connection))
             patches.enter_context(mock.patch(
                 'nova.virt.node.get_local_node_uuid', autospec=True,
                 return_value=getattr(uuids, f'node_{name}')))
             compute = self.start_service('compute', host=name)
-        compute.driver._host.get_connection().getHostname = lambda: name
+        self.connection(compute).getHostname = lambda: name
         self.computes[name] = compute
         return compute
+
+    @staticmethod
+    def connection(compute):
+        """Return the libvirt of a host, which knows its guests."""
+        return compute.driver._host.get_connection()
+
+    def restart_host(self, name):
+        """Start nova-compute again; its guests have run on meanwhile."""
+        compute = self.computes.pop(name)
+        compute.stop()
+        return self.start_host(name, self.connection(compute))
+
+    def let_guests_migrate(self):
+        """Do what libvirt does, where Nova's fixture refuses to."""
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.tests.fixtures.libvirt.Domain.migrateToURI3',
+            self._migrate))
+
+    def _migrate(self, domain, destination, params, flags):
+        """Let a guest run on the host of a URI, as far as Nova can see."""
+        name = urllib.parse.urlsplit(destination).hostname.partition('.')[0]
+        arrived = self.connection(self.computes[name]).defineXML(
+            params['destination_xml'])
+        arrived.create()
+        if domain._state == nova_fixtures.libvirt.VIR_DOMAIN_PAUSED:
+            arrived.suspend()
+        domain.complete_job()
 
     def flavor(self, name, **sizes):
         """Make a flavor and return its id; root_gb, ephemeral_gb, swap."""

@@ -15,8 +15,6 @@
 
 import os
 
-import fixtures
-
 from nova_gpfs import placements
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs.sim import spec as sim_spec
@@ -47,26 +45,13 @@ class FollowingTestCase(test_placement.PolicyTestCase):
         super().setUp()
         self.flags(relocate_blocks=self.relocate, relocation_pause=0.0,
                    write_affinity_pools=['fpo'], group='gpfs')
-        self.useFixture(fixtures.MonkeyPatch(
-            'nova.tests.fixtures.libvirt.Domain.migrateToURI3',
-            self._migrate))
+        self.let_guests_migrate()
         self.start_hosts()
         self.server = self.boot(
             self.glance.add('image', self.image, 'qcow2'),
             self.flavor_with('near', {'gpfs:policy': 'near'}), host='node2')
         self.disk = self.instance_file(self.server, 'disk')
         self.write(100 * MIB)
-
-    def _migrate(self, domain, destination, params, flags):
-        """Do what libvirt does: the guest runs on the other host."""
-        connections = {
-            name: compute.driver._host.get_connection()
-            for name, compute in self.computes.items()}
-        # Nova's fixture announces the new domain before it has a name.
-        connections['node3']._event_callbacks.clear()
-        connections['node3'].createXML(params['destination_xml'], 'flags')
-        connections['node2'].lookupByUUIDString(
-            self.server['id']).complete_job()
 
     def write(self, offset):
         with open(self.disk, 'r+b') as disk:

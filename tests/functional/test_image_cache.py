@@ -18,45 +18,30 @@ import os
 import struct
 from unittest import mock
 
-from nova import context
 from nova import exception
 from nova.virt.libvirt import imagecache
 from oslo_utils.fixture import uuidsentinel as uuids
 
+from tests.functional import caching
 from tests.functional import cloud
 from tests.functional import test_placement
 from tests import refusing
 
-DAY = 86400
+DAY = caching.DAY
 
 
-class ImageCacheTestCase(test_placement.PolicyTestCase):
+class ImageCacheTestCase(caching.ImageCacheMixin,
+                         test_placement.PolicyTestCase):
 
     def setUp(self):
         super().setUp()
         self.start_hosts()
-        self.context = context.get_admin_context()
         self.image_id = self.glance.add('image', self.image, 'qcow2')
         self.key = imagecache.get_cache_fname(self.image_id)
-        self.home = os.path.join(self.instances_path, '_gpfs')
 
     def run_pass(self, host='node1'):
-        """Run Nova's periodic task on a host, an interval after the last."""
-        stamp = os.path.join(self.home, 'collected')
-        if os.path.exists(stamp):
-            self.age(stamp, 3600)
         with refusing.with_clones():
-            self.computes[host].manager._run_image_cache_manager_pass(
-                self.context)
-
-    def age(self, path, seconds):
-        then = os.stat(path).st_mtime - seconds
-        os.utime(path, (then, then))
-
-    def age_masters(self, seconds=2 * DAY):
-        for name in self.masters():
-            self.age(os.path.join(self.home, 'masters', name, 'used'),
-                     seconds)
+            super().run_pass(host)
 
     def delete(self, server):
         self.api.delete_server(server['id'])

@@ -12,7 +12,6 @@
 
 """Resize and cold migration: no byte is copied, and no disk is lost."""
 
-import hashlib
 import os
 import shutil
 import time
@@ -28,14 +27,12 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_concurrency import processutils
 
 from nova_gpfs.compute import aside
-from nova_gpfs.sim import data
 
 from tests.functional import cloud
+from tests.functional import contents
 
 DISKS = ('disk', 'disk.eph0')
 GIB = 2 ** 30
-CHUNK = 4096
-
 
 _sleep = time.sleep
 
@@ -43,20 +40,6 @@ _sleep = time.sleep
 def briefly(seconds):
     """Sleep, but not long; with no sleep green threads take no turns."""
     _sleep(min(seconds, 0.01))
-
-
-def digest(path):
-    """Return a digest of a file; holes and zeros are the same."""
-    found = hashlib.sha256()
-    with open(path, 'rb') as disk:
-        size = os.fstat(disk.fileno()).st_size
-        for start, end in data.extents(disk.fileno(), size):
-            for offset in range(start, end, CHUNK):
-                disk.seek(offset)
-                chunk = disk.read(min(CHUNK, end - offset))
-                if chunk.strip(b'\0'):
-                    found.update(b'%d:' % offset + chunk.rstrip(b'\0'))
-    return size, found.hexdigest()
 
 
 class MovesTestCase(cloud.CloudTestCase):
@@ -99,9 +82,9 @@ class MovesTestCase(cloud.CloudTestCase):
             disk.write(text)
 
     def digests(self, suffix=''):
-        """Return a digest of every byte of the disks of a directory."""
+        """Return what every byte of the disks of a directory is."""
         directory = self.instance_file(self.server) + suffix
-        return {name: digest(os.path.join(directory, name))
+        return {name: contents.of(os.path.join(directory, name))
                 for name in DISKS}
 
     def sizes(self):
