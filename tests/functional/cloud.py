@@ -224,12 +224,6 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
         """Return the libvirt of a host, which knows its guests."""
         return compute.driver._host.get_connection()
 
-    def restart_host(self, name):
-        """Start nova-compute again; its guests have run on meanwhile."""
-        compute = self.computes.pop(name)
-        compute.stop()
-        return self.start_host(name, self.connection(compute))
-
     def let_guests_migrate(self):
         """Do what libvirt does, where Nova's fixture refuses to."""
         self.useFixture(fixtures.MonkeyPatch(

@@ -152,9 +152,10 @@ class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
 
     def bring_up(self, host):
         """Let nova-compute start again on a host whose guests run on."""
-        self.api.put_service_force_down(self.service(host), False)
         connection = self.connection(self.computes.pop(host))
-        return self.start_host(host, connection)
+        self.start_host(host, connection)
+        # Nova refuses that until the host has seen what was evacuated.
+        self.api.put_service_force_down(self.service(host), False)
 
     @contextlib.contextmanager
     def only(self, host):
