@@ -285,6 +285,7 @@ def _disks(directory):
     """Return the names of the disks in a directory that Nova cannot remake."""
     try:
         return {name for name in os.listdir(directory)
-                if name == 'disk' or name.startswith('disk.eph')}
+                if name in ('disk', 'disk.local')
+                or name.startswith('disk.eph')}
     except FileNotFoundError:
         return set()

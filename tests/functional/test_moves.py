@@ -464,14 +464,21 @@ class LeftoverTest(MovesTestCase):
         self.assertEqual(before, self.digests())
 
     def test_a_leftover_with_the_only_disk_stops_the_move(self):
-        kept = self.leave('_resize', 'disk', 'disk.eph7')
+        self.assert_stops_the_move('disk.eph7')
+
+    def test_so_does_one_with_the_disk_that_came_with_a_later_flavor(self):
+        """Nova calls an ephemeral disk so that a resize has added."""
+        self.assert_stops_the_move('disk.local')
+
+    def assert_stops_the_move(self, name):
+        kept = self.leave('_resize', 'disk', name)
         before = self.digests()
         self.api.post_server_action(self.server['id'], {'migrate': None})
         found = self.wait_for_no_task()
         self.assertEqual(('ACTIVE', 'node1'), (
             found['status'], found['OS-EXT-SRV-ATTR:host']))
         self.assertEqual(before, self.digests())
-        self.assertEqual(['disk', 'disk.eph7'], sorted(os.listdir(kept)))
+        self.assertEqual(['disk', name], sorted(os.listdir(kept)))
 
     def test_a_leftover_that_stays_does_not_replace_the_disks(self):
         """Stock Nova takes it for what it has just renamed."""
