@@ -119,7 +119,7 @@ class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
 
     def settle(self, server_id, expected_state):
         """Wait for a state in which nothing goes on; return the server."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + cloud.PATIENCE
         while time.monotonic() < deadline:
             found = self.api.get_server(server_id)
             if found['OS-EXT-STS:task_state'] is None and found['status'] in (
@@ -132,7 +132,7 @@ class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
 
     def vanish(self, server_id):
         """Wait until there is no such server."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + cloud.PATIENCE
         while time.monotonic() < deadline:
             if server_id not in {each['id']
                                  for each in self.api.get_servers()}:
@@ -174,7 +174,7 @@ class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
         """Let a guest move while it runs, and wait for both hosts."""
         self.act(server_id, {'os-migrateLive': {
             'host': host, 'block_migration': 'auto'}})
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + cloud.PATIENCE
         while self.api.api_get(f'/servers/{server_id}/migrations').body[
                 'migrations']:
             if time.monotonic() > deadline:

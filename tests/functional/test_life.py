@@ -151,6 +151,7 @@ class Guest:
     flavor: Flavor
     image: Image
     config_drive: bool
+    ephemeral: str = 'disk.eph0'
     state: str = ON
     runs: bool = True
     disks: dict = dataclasses.field(default_factory=dict)
@@ -174,7 +175,7 @@ class Guest:
         self.disks = {'disk': (root or self.image.content).grown(
             flavor.root_gb * GIB)}
         if flavor.ephemeral_gb:
-            self.disks['disk.eph0'] = Fresh(flavor.ephemeral_gb * GIB)
+            self.disks[self.ephemeral] = Fresh(flavor.ephemeral_gb * GIB)
         if flavor.swap:
             self.disks['disk.swap'] = Fresh(flavor.swap * MIB)
         if self.config_drive:
@@ -185,6 +186,8 @@ class Guest:
         self.before = dataclasses.replace(self, disks=dict(self.disks))
         self.host, self.flavor, self.state = host, flavor, MOVED
         self.disks['disk'] = self.disks['disk'].grown(flavor.root_gb * GIB)
+        if flavor.ephemeral_gb and self.ephemeral not in self.disks:
+            self.disks[self.ephemeral] = Fresh(flavor.ephemeral_gb * GIB)
         self.disks.pop('disk.swap', None)
         if flavor.swap:
             self.disks['disk.swap'] = Fresh(flavor.swap * MIB)
@@ -344,6 +347,9 @@ class Life(stateful.RuleBasedStateMachine):
                                  config_drive=config_drive)
         guest = Guest(self.new_name('guest'), server['id'], host, flavor,
                       image, config_drive)
+        if not flavor.ephemeral_gb:
+            # What Nova calls one that comes with a later flavor.
+            guest.ephemeral = 'disk.local'
         guest.built()
         self.guests.append(guest)
 
@@ -553,7 +559,7 @@ class Life(stateful.RuleBasedStateMachine):
             self.cloud.assertEqual(disks[name], found, path)
             return
         assert disks[name].size in (None, found.size), path
-        if name.startswith('disk.eph'):
+        if name == guest.ephemeral:
             assert found in self.formatted(), f'{path} is not empty'
         disks[name] = found
 
