@@ -70,8 +70,8 @@ ALLOWED = {
     'delete': (ON, OFF, MOVED, RESCUED, PAUSED, SUSPENDED, SHELVED,
                OFFLOADED)}
 
-#: What Nova and libvirt keep beside the disks.
-BESIDES = {'disk.info', 'console.log', 'gpfs.json', 'unrescue.xml'}
+#: What Nova, libvirt and the plug-in keep beside the disks.
+BESIDES = {'disk.info', 'console.log', 'unrescue.xml', 'gpfs.json', 'move'}
 #: What there is in instances_path that is no instance's.
 SHARED = {'_gpfs', '_base', 'locks', 'compute_nodes', 'snapshots'}
 
