@@ -88,7 +88,7 @@ class ReadmeTest(base.BaseTestCase):
         tox = configparser.ConfigParser(interpolation=None)
         tox.read(TOP / 'tox.ini')
         text = self.text + (TOP / 'CONTRIBUTING.rst').read_text()
-        names = {name for names in re.findall(r'tox -e ([\w,]+)', text)
+        names = {name for names in re.findall(r'tox -e ([\w,-]+)', text)
                  for name in names.split(',')}
         self.assertIn('demo', names)
         self.assertEqual(
