@@ -18,7 +18,6 @@ Nova is ``_base``, where it keeps the kernels and ramdisks of instances.
 """
 
 import os
-import struct
 
 from nova import conf
 from nova.virt.libvirt import imagecache
@@ -27,6 +26,7 @@ from oslo_log import log as logging
 from nova_gpfs import collection
 from nova_gpfs import errors
 from nova_gpfs import layout
+from nova_gpfs import qcow2
 
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -35,12 +35,6 @@ LOG = logging.getLogger(__name__)
 _SHORTEST_INTERVAL = 60
 # Hosts run it at moments of their own, somewhat earlier or later each time.
 _EARLY = 0.9
-
-# docs/interop/qcow2.txt of QEMU: magic, version, where the name of the
-# backing file stands, and its length.
-_QCOW2 = struct.Struct('>4sIQI')
-_MAGIC = b'QFI\xfb'
-_LONGEST_NAME = 1023
 
 
 class GpfsImageCacheManager(imagecache.ImageCacheManager):
@@ -146,14 +140,8 @@ def _directories(instances_path):
 
 
 def _backing_file(path):
-    """Return the name of a backing file, b'' if there is none."""
+    """Return the name of a backing file, b'' if there is none to be read."""
     try:
-        with open(path, 'rb') as disk:
-            magic, _version, offset, length = _QCOW2.unpack(
-                disk.read(_QCOW2.size))
-            if magic != _MAGIC or not offset or length > _LONGEST_NAME:
-                return b''
-            disk.seek(offset)
-            return disk.read(length)
-    except (OSError, OverflowError, ValueError, struct.error):
+        return qcow2.backing_file(path)
+    except OSError:
         return b''

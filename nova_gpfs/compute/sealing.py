@@ -14,7 +14,7 @@
 
 Nova makes a file in its snapshots_directory, uploads it and removes it. Here
 that file is a symbolic link to what the disk was at one moment, unless
-another format is asked for.
+another format is asked for or the disk is only a part of what the guest sees.
 """
 
 import contextlib
@@ -26,6 +26,8 @@ from oslo_log import log as logging
 
 from nova_gpfs import errors
 from nova_gpfs import placements
+from nova_gpfs import plan
+from nova_gpfs import qcow2
 
 LOG = logging.getLogger(__name__)
 
@@ -90,8 +92,13 @@ def say_copied(storage, path, reason):
 
 
 def provide(source, source_format, target, wanted_format):
-    """Let Nova find what to upload at ``target``, in the wanted format."""
-    if source_format == wanted_format:
+    """Let Nova find what to upload at ``target``, in the wanted format.
+
+    A disk that an earlier images_type has made reads what the guest did not
+    write from a file in ``_base``, which an image does not hold.
+    """
+    if source_format == wanted_format and not (
+            source_format == plan.QCOW2 and qcow2.backing_file(source)):
         os.symlink(source, target)
     else:
         images.convert_image(source, target, source_format, wanted_format)

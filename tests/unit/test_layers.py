@@ -31,8 +31,8 @@ GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
     'capacity', 'collection', 'conf', 'conf_policies', 'digest', 'guard',
     'hosts', 'incoming', 'locality', 'lookup', 'masters', 'mm', 'mmdriver',
-    'offer', 'parents', 'placements', 'policy', 'privsep', 'probe', 'run',
-    'sealed', 'storage', 'trash', 'whereabouts'}
+    'offer', 'parents', 'placements', 'policy', 'privsep', 'probe', 'qcow2',
+    'run', 'sealed', 'storage', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
@@ -55,6 +55,7 @@ MAY_IMPORT = {
     'plan': VALUES,
     'policy': VALUES | {'mm'},
     'offer': VALUES | {'driver'},
+    'qcow2': frozenset(),
     'capacity': VALUES | {'offer'},
     'placements': VALUES | {'policy'},
     'locality': frozenset(),

@@ -1,0 +1,273 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Hosts whose images_type becomes gpfs, or is gpfs no more.
+
+The file system is the same, and so are the instances: they run on, with the
+disks that they have, in the formats that these have.
+"""
+
+import os
+import subprocess
+import time
+from unittest import mock
+from xml.etree import ElementTree
+
+import fixtures
+from nova import context
+from nova.virt import libvirt
+from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import imagebackend
+from nova.virt.libvirt import imagecache
+
+from tests.functional import cloud
+from tests.functional import test_moves
+from tests import refusing
+
+NOVAS_BACKEND = imagebackend.Backend
+DAYS = 3 * 86400
+
+
+class MigratingTestCase(cloud.CloudTestCase):
+    """Two hosts that begin as ``was`` and have an instance on node1."""
+
+    was = 'qcow2'
+    disks = ('disk', 'disk.eph0')
+
+    def setUp(self):
+        super().setUp()
+        self.ours = imagebackend.Backend, libvirt.LibvirtDriver
+        self.flags(migration_inbound_addr='%s.example', group='libvirt')
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.tests.fixtures.libvirt.Domain.migrateToURI3',
+            self._migrate))
+        self.ssh = self.useFixture(fixtures.MockPatch(
+            'nova.virt.libvirt.volume.remotefs.RemoteFilesystem.create_file',
+            autospec=True, side_effect=self._touch)).mock
+        # Nova's fixture takes it away, and stock hosts report by it.
+        size = 100 * test_moves.GIB
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.virt.libvirt.utils.get_fs_info',
+            lambda path: {'total': size, 'free': size, 'used': 0}))
+        self.computes = {}
+        image, _seen = cloud.qcow2_image(self.directory)
+        self.image = self.glance.add('image', image, 'qcow2')
+        self.one = self.flavor('one', ephemeral_gb=1, swap=16)
+        self.two = self.flavor('two', root_gb=2, ephemeral_gb=1, swap=32)
+        self.become(self.was)
+        self.server = self.boot(self.image, self.one, host='node1')
+        for name in self.disks:
+            self.write(name, 'A')
+
+    @staticmethod
+    def _touch(_remote, _host, path):
+        """Do what ssh does on another host with the same file system."""
+        with open(path, 'x'):
+            pass
+
+    def _migrate(self, domain, destination, params, flags):
+        """Do what libvirt does: the guest runs on the other host."""
+        here = next(name for name, compute in self.computes.items()
+                    if compute.driver._host.get_connection()
+                    is domain._connection)
+        there, = set(self.hosts) - {here}
+        connection = self.computes[there].driver._host.get_connection()
+        # Nova's fixture announces the new domain before it has a name.
+        connection._event_callbacks.clear()
+        connection.createXML(params['destination_xml'], 'flags')
+        domain.complete_job()
+
+    def become(self, images_type, names=None, use_cow_images=True):
+        """Restart hosts with another images_type; their guests run on."""
+        self.flags(images_type=images_type, group='libvirt')
+        self.flags(use_cow_images=use_cow_images)
+        (imagebackend.Backend, libvirt.LibvirtDriver) = (
+            self.ours if images_type == 'gpfs'
+            else (NOVAS_BACKEND, libvirt_driver.LibvirtDriver))
+        for name in names or self.hosts:
+            self._restart(name)
+
+    def _restart(self, name):
+        stopped = self.computes.pop(name, None)
+        if stopped is None:
+            self.start_host(name)
+            return
+        stopped.stop()
+        connection = stopped.driver._host.get_connection()
+        with mock.patch('nova.virt.libvirt.host.Host.get_connection',
+                        autospec=True, return_value=connection):
+            compute = self.start_host(name)
+        compute.driver._host.get_connection = lambda: connection
+
+    def host(self):
+        return self.api.get_server(
+            self.server['id'])['OS-EXT-SRV-ATTR:host']
+
+    def formats(self):
+        """Return the formats that the guest's XML gives to its disks."""
+        connection = self.computes[
+            self.host()].driver._host.get_connection()
+        xml = ElementTree.fromstring(connection.lookupByUUIDString(
+            self.server['id']).XMLDesc(0))
+        return {os.path.basename(disk.find('source').get('file')):
+                disk.find('driver').get('type')
+                for disk in xml.findall('devices/disk')
+                if disk.find('source').get('file')}
+
+    def write(self, name, letter, offset=5 * cloud.MIB):
+        """Write what a guest would write, through the format it has."""
+        subprocess.run(
+            ['qemu-io', '-f', self.formats()[name], '-c',
+             f'write -P {ord(letter)} {offset} 4096',
+             self.instance_file(self.server, name)],
+            check=True, capture_output=True)
+
+    def seen(self, path, disk_format):
+        """Return a digest of what a guest sees."""
+        raw = os.path.join(self.directory, 'seen.raw')
+        cloud.qemu_img('convert', '-U', '-f', disk_format, '-O', 'raw', path,
+                       raw)
+        return test_moves.digest(raw)
+
+    @staticmethod
+    def written(paths):
+        """Return what tells that files are the same and were not written."""
+        return [(found.st_ino, found.st_size, found.st_mtime_ns)
+                for found in map(os.stat, paths)]
+
+    def all_seen(self):
+        formats = self.formats()
+        return {name: self.seen(self.instance_file(self.server, name),
+                                formats[name]) for name in self.disks}
+
+    def act(self, action, expected_state='ACTIVE'):
+        self.api.post_server_action(self.server['id'], action)
+        found = self.wait_for(self.server, expected_state)
+        self.wait_for_no_task()
+        return found
+
+    def wait_for_no_task(self):
+        for _ in range(600):
+            found = self.api.get_server(self.server['id'])
+            if found['OS-EXT-STS:task_state'] is None:
+                return found
+            time.sleep(0.1)
+        self.fail(f'a task goes on: {found}')
+
+    def snapshot(self):
+        image_id = self.api.post_server_action(
+            self.server['id'], {'createImage': {'name': 'snap'}})['image_id']
+        self.wait_for_no_task()
+        return image_id
+
+    def live_migrate(self, status='completed'):
+        there, = set(self.hosts) - {self.host()}
+        self.api.post_server_action(self.server['id'], {'os-migrateLive': {
+            'host': there, 'block_migration': 'auto'}})
+        self._wait_for_migration_status(self.server, [status])
+        self.wait_for_no_task()
+
+    def age_and_run_cache_pass(self, host='node1'):
+        """Let everything be old, and a host look after its cache."""
+        base = os.path.join(self.instances_path, '_base')
+        then = time.time() - DAYS
+        for name in os.listdir(base):
+            os.utime(os.path.join(base, name), (then, then))
+        with refusing.with_clones():
+            self.computes[host].manager._run_image_cache_manager_pass(
+                context.get_admin_context())
+
+    @property
+    def base(self):
+        return os.path.join(self.instances_path, '_base',
+                            imagecache.get_cache_fname(self.image))
+
+    def delete(self):
+        self.api.delete_server(self.server['id'])
+        self._wait_until_deleted(self.server)
+
+
+class ToGpfsTest(MigratingTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.assertEqual({self.was}, set(self.formats().values()))
+
+    def test_a_guest_runs_on_and_its_disks_are_not_touched(self):
+        paths = [self.instance_file(self.server, name)
+                 for name in (*self.disks, 'disk.info')]
+        before = self.written(paths), self.all_seen()
+        self.become('gpfs')
+        self.age_and_run_cache_pass()
+        self.assertEqual(before, (self.written(paths), self.all_seen()))
+        self.assertEqual('ACTIVE', self.wait_for_no_task()['status'])
+        for action, state in (({'reboot': {'type': 'HARD'}}, 'ACTIVE'),
+                              ({'os-stop': None}, 'SHUTOFF'),
+                              ({'os-start': None}, 'ACTIVE'),
+                              ({'rescue': None}, 'RESCUE'),
+                              ({'unrescue': None}, 'ACTIVE')):
+            self.act(action, state)
+            if state != 'RESCUE':
+                self.assertEqual(before[1], self.all_seen(), action)
+        self.assertEqual({self.was}, set(self.formats().values()))
+        self.delete()
+        self.assert_storage_is_consistent()
+
+    def test_an_image_of_it_holds_all_that_the_guest_sees(self):
+        before = self.all_seen()['disk']
+        self.become('gpfs')
+        images = [self.snapshot()]
+        self.act({'os-stop': None}, 'SHUTOFF')
+        images.append(self.snapshot())
+        for image_id in images:
+            path = os.path.join(self.directory, 'downloaded')
+            with open(path, 'wb') as f:
+                f.write(self.glance.data(image_id))
+            self.assertNotIn('backing', cloud.qemu_img(
+                'info', '-f', self.was, path))
+            self.assertEqual(before, self.seen(path, self.was))
+
+    def test_it_moves_and_keeps_every_byte(self):
+        before = self.all_seen()
+        self.become('gpfs')
+        self.act({'migrate': None}, 'VERIFY_RESIZE')
+        self.write('disk', 'B')
+        self.act({'revertResize': None})
+        self.assertEqual((before, 'node1'), (self.all_seen(), self.host()))
+        self.act({'migrate': None}, 'VERIFY_RESIZE')
+        self.age_and_run_cache_pass()
+        self.act({'confirmResize': None})
+        self.assertEqual((before, 'node2'), (self.all_seen(), self.host()))
+        self.act({'resize': {'flavorRef': self.two}}, 'VERIFY_RESIZE')
+        self.act({'confirmResize': None})
+        self.assertIn('virtual size: 2 GiB', cloud.qemu_img(
+            'info', '-U', self.instance_file(self.server, 'disk')))
+        before = self.all_seen()
+        self.live_migrate()
+        self.age_and_run_cache_pass()
+        self.act({'reboot': {'type': 'HARD'}})
+        self.assertEqual(before, self.all_seen())
+        self.delete()
+        self.assert_storage_is_consistent()
+
+    def test_it_gets_a_clone_when_it_is_rebuilt(self):
+        self.become('gpfs')
+        self.act({'rebuild': {'imageRef': self.image}})
+        self.assertEqual({'raw'}, set(self.formats().values()))
+        masters = os.path.join(self.instances_path, '_gpfs', 'masters')
+        self.assertEqual(2, len([
+            argv for argv in self.commands('mmclone', 'copy')
+            if argv[2].startswith(masters)]))
+
+
+class RawToGpfsTest(ToGpfsTest):
+    was = 'raw'
