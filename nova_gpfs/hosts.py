@@ -91,6 +91,11 @@ class Hosts:
                  if entry['address'] == address]
         return bool(named) and all(map(self._is_here, named))
 
+    def has_had(self, address: str) -> bool:
+        """Whether there is any entry, old or new, with an address."""
+        return any((_read(os.path.join(self._layout.hosts, name)) or {}).get(
+            'address') == address for name, _changed_at in self._entries())
+
     def knows(self, name: str) -> bool:
         """Whether a host of that name has ever been here."""
         return os.path.lexists(self._layout.host(name))

@@ -41,6 +41,17 @@ def record(info_path, disk_path, disk_format, lock_path):
     rewrite()
 
 
+def formats(directory):
+    """Return the recorded formats of the disks in a directory, by name.
+
+    "Recorded" are those that are there; what has no entry is raw.
+    """
+    recorded = _read(os.path.join(directory, 'disk.info'))
+    return {name: recorded.get(os.path.join(directory, name), plan.RAW)
+            for name in os.listdir(directory)
+            if name.startswith('disk') and not name.startswith('disk.info')}
+
+
 def _read(info_path):
     try:
         with open(info_path) as info:

@@ -151,7 +151,7 @@ TO_INSTALL: Expected = {
         'LibvirtDriver.check_can_live_migrate_destination':
             'self context instance ...',
         'LibvirtDriver.check_can_live_migrate_source':
-            'self context instance ...',
+            'self context instance dest_check_data ...',
         'LibvirtDriver.check_instance_shared_storage_local':
             'self context instance',
         'LibvirtDriver.check_instance_shared_storage_remote':

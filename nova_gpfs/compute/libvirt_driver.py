@@ -22,14 +22,21 @@ from nova.virt.libvirt import utils as libvirt_utils
 
 from nova_gpfs.compute import boundary
 from nova_gpfs.compute import cache_manager
+from nova_gpfs.compute import disk_info
 from nova_gpfs.compute import measuring
 from nova_gpfs.compute import prefetching
 from nova_gpfs.compute import removal
 from nova_gpfs.compute import reporting
 from nova_gpfs.compute import snapshots
 from nova_gpfs.compute import startup
+from nova_gpfs import plan
 
 CONF = conf.CONF
+
+# Images types of files whose format is looked up in disk.info.
+_GO_BY_DISK_INFO = ('gpfs', 'raw', 'flat')
+# Every backend takes it for raw.
+_CONFIG = 'disk.config'
 
 
 def _guarded(name):
@@ -61,7 +68,6 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
     finish_revert_migration = _guarded('finish_revert_migration')
     check_can_live_migrate_destination = _guarded(
         'check_can_live_migrate_destination')
-    check_can_live_migrate_source = _guarded('check_can_live_migrate_source')
     pre_live_migration = _guarded('pre_live_migration')
     check_instance_shared_storage_local = _guarded(
         'check_instance_shared_storage_local')
@@ -119,6 +125,15 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
         if config.exists():
             self.image_backend.following.changed(instance, config.path)
         return made
+
+    def check_can_live_migrate_source(self, context, instance,
+                                      dest_check_data, *args, **kwargs):
+        """Refuse hosts that would give the guest its disks otherwise."""
+        with boundary.to_nova():
+            self.image_backend.storage.guard.check()
+        _require_same_formats(instance, dest_check_data.image_type)
+        return super().check_can_live_migrate_source(
+            context, instance, dest_check_data, *args, **kwargs)
 
     def post_live_migration_at_destination(self, context, instance, *args,
                                            **kwargs):
@@ -185,3 +200,21 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
         if offer is not None:
             reporting.update_traits(offer, provider_tree, nodename,
                                     CONF.gpfs.full_pool_percent)
+
+
+def _require_same_formats(instance, images_type):
+    """Refuse a host whose backend does not go by disk.info.
+
+    Nova's Qcow2 backend takes every disk for qcow2. The guest would run on
+    with raw disks until its next hard reboot, and QEMU would then believe
+    what the guest has written to where a qcow2 file has its header.
+    """
+    if images_type in _GO_BY_DISK_INFO:
+        return
+    found = disk_info.formats(libvirt_utils.get_instance_path(instance))
+    raw = sorted(name for name, disk_format in found.items()
+                 if disk_format == plan.RAW and name != _CONFIG)
+    if raw:
+        raise exception.MigrationPreCheckError(reason=(
+            f'images_type is {images_type} on the other host, which would '
+            f'take raw disks for qcow2: {", ".join(raw)}'))

@@ -23,6 +23,7 @@ import contextvars
 import os
 from typing import Any
 
+from nova import conf
 from nova import exception
 from nova.virt.libvirt import driver
 from nova.virt.libvirt import utils as libvirt_utils
@@ -32,16 +33,20 @@ from oslo_utils import excutils
 
 from nova_gpfs.compute import aside
 from nova_gpfs.compute import boundary
+from nova_gpfs.compute import disk_info
 from nova_gpfs import errors
 from nova_gpfs import hosts
 from nova_gpfs import placements
+from nova_gpfs import plan
 
+CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 # Nova makes a swap disk anew on the other side.
 _SWAP = 'disk.swap'
 # Small and written once, so a parent of its own would only be in the way.
 _CONFIG = 'disk.config'
+_FORMATS = (plan.RAW, plan.QCOW2)
 
 _held_back: contextvars.ContextVar[list[Any] | None] = contextvars.ContextVar(
     'disks that Nova is not to copy', default=None)
@@ -97,7 +102,13 @@ class Moves(driver.LibvirtDriver):
         removes the directory "on the other host", which is the only one
         there is.
         """
-        if self._shares(dest) or super()._is_path_shared_with(dest, path):
+        if self._shares(dest):
+            return True
+        if not self._may_be_ours(dest):
+            raise _refusal('the other host has never entered itself below '
+                           'the instances directory, as hosts with '
+                           'images_type = gpfs do')
+        if super()._is_path_shared_with(dest, path):
             return True
         raise _refusal('the other host does not share the instances '
                        'directory, or could not be asked over ssh whether it '
@@ -111,6 +122,17 @@ class Moves(driver.LibvirtDriver):
                         'asked over ssh: %(error)s',
                         {'dest': dest, 'error': error})
             return False
+
+    def _may_be_ours(self, dest):
+        """Whether a host may have our images_type.
+
+        One that has Nova's would convert the disks, or take raw ones for
+        qcow2, and nothing would be left that tells the true format.
+        """
+        try:
+            return self._storage.hosts.has_had(dest)
+        except OSError:
+            return True
 
     def migrate_disk_and_power_off(self, context, instance, dest, flavor,
                                    network_info, *args, **kwargs):
@@ -212,6 +234,7 @@ class Moves(driver.LibvirtDriver):
         """
         with boundary.to_nova():
             self._require_disks(jsonutils.loads(disk_info))
+            _record_formats(jsonutils.loads(disk_info))
         super().finish_migration(context, migration, instance, disk_info,
                                  network_info, image_meta, resize_instance,
                                  *args, **kwargs)
@@ -273,6 +296,20 @@ class Moves(driver.LibvirtDriver):
         except (errors.GpfsError, OSError) as error:
             LOG.warning('Clone parents that nobody needs may stay until the '
                         'next move: %s', error, instance=instance)
+
+
+def _record_formats(disks):
+    """Have disk.info say of disks what they were on the other host.
+
+    Nova's Qcow2 backend converts the disks of instances that come from other
+    hosts and leaves disk.info as it was. The guest's XML is right.
+    """
+    for disk in disks:
+        path = disk['path']
+        if disk['type'] in _FORMATS and os.path.basename(path) != _SWAP:
+            disk_info.record(os.path.join(os.path.dirname(path), 'disk.info'),
+                             path, disk['type'],
+                             os.path.join(CONF.instances_path, 'locks'))
 
 
 def _refusal(reason):

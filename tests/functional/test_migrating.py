@@ -50,9 +50,8 @@ class MigratingTestCase(cloud.CloudTestCase):
         self.useFixture(fixtures.MonkeyPatch(
             'nova.tests.fixtures.libvirt.Domain.migrateToURI3',
             self._migrate))
-        self.ssh = self.useFixture(fixtures.MockPatch(
-            'nova.virt.libvirt.volume.remotefs.RemoteFilesystem.create_file',
-            autospec=True, side_effect=self._touch)).mock
+        self.useFixture(fixtures.MockPatch(
+            'nova.utils.ssh_execute', autospec=True, side_effect=self._ssh))
         # Nova's fixture takes it away, and stock hosts report by it.
         size = 100 * test_moves.GIB
         self.useFixture(fixtures.MonkeyPatch(
@@ -69,10 +68,9 @@ class MigratingTestCase(cloud.CloudTestCase):
             self.write(name, 'A')
 
     @staticmethod
-    def _touch(_remote, _host, path):
-        """Do what ssh does on another host with the same file system."""
-        with open(path, 'x'):
-            pass
+    def _ssh(_host, *argv, **_callbacks):
+        """Run a command where it shows on another host of the cluster."""
+        subprocess.run(argv, check=True)
 
     def _migrate(self, domain, destination, params, flags):
         """Do what libvirt does: the guest runs on the other host."""
@@ -271,3 +269,109 @@ class ToGpfsTest(MigratingTestCase):
 
 class RawToGpfsTest(ToGpfsTest):
     was = 'raw'
+
+
+class MixedTest(MigratingTestCase):
+    """One host is gpfs, the other one is not, or not yet."""
+
+    def refused(self, action):
+        """Act, and return why the instance stays where it is."""
+        self.api.post_server_action(self.server['id'], action)
+        found = self.wait_for_no_task()
+        self.assertEqual(('ACTIVE', 'node1'), (
+            found['status'], found['OS-EXT-SRV-ATTR:host']))
+        return self.stdlog.logger.output
+
+    def test_it_comes_from_a_host_of_novas_and_keeps_every_byte(self):
+        """Nova copies the disks, as between any hosts that share them."""
+        before = self.all_seen()
+        self.become('gpfs', ['node2'])
+        info = self.instance_file(self.server, 'disk.info')
+        with open(info) as f:
+            said = f.read()
+        with open(info, 'w') as f:
+            # As Nova leaves it when it has converted raw disks to qcow2.
+            f.write(said.replace('qcow2', 'raw'))
+        self.act({'migrate': None}, 'VERIFY_RESIZE')
+        self.assertEqual('node2', self.host())
+        self.assertEqual(before, self.all_seen())
+        self.assertEqual(['qcow2'] * 2, [
+            self.formats()[name] for name in self.disks])
+
+    def test_a_raw_disk_does_not_go_where_it_would_be_taken_for_qcow2(self):
+        self.delete()
+        self.become('gpfs', ['node1'])
+        self.server = self.boot(self.image, self.one, host='node1')
+        before = self.all_seen()
+        self.become('qcow2', ['node2'])
+        self.assertIn('never entered itself',
+                      self.refused({'migrate': None}))
+        self.live_migrate('error')
+        self.assertIn('would take raw disks for qcow2',
+                      self.stdlog.logger.output)
+        self.assertEqual((before, 'node1'), (self.all_seen(), self.host()))
+
+    def test_a_qcow2_disk_may_run_where_disks_are_qcow2(self):
+        before = self.all_seen()
+        self.become('gpfs', ['node1'])
+        self.become('qcow2', ['node2'])
+        self.live_migrate()
+        self.act({'reboot': {'type': 'HARD'}})
+        self.assertEqual((before, 'node2'), (self.all_seen(), self.host()))
+
+
+class FromGpfsTest(MigratingTestCase):
+    """Nova's own code, with the disks that the plug-in has made."""
+
+    was = 'gpfs'
+
+    def setUp(self):
+        super().setUp()
+        self.before = self.all_seen()
+
+    def test_as_raw_a_guest_runs_on_and_can_be_worked_with(self):
+        self.become('raw', use_cow_images=False)
+        for action, state in (({'reboot': {'type': 'HARD'}}, 'ACTIVE'),
+                              ({'os-stop': None}, 'SHUTOFF'),
+                              ({'os-start': None}, 'ACTIVE'),
+                              ({'rescue': None}, 'RESCUE'),
+                              ({'unrescue': None}, 'ACTIVE')):
+            self.act(action, state)
+            if state != 'RESCUE':
+                self.assertEqual(self.before, self.all_seen(), action)
+        self.act({'os-stop': None}, 'SHUTOFF')
+        image_id = self.snapshot()
+        path = os.path.join(self.directory, 'downloaded')
+        with open(path, 'wb') as f:
+            f.write(self.glance.data(image_id))
+        self.assertEqual(self.before['disk'], self.seen(path, 'raw'))
+        self.act({'os-start': None})
+        self.live_migrate()
+        self.act({'reboot': {'type': 'HARD'}})
+        self.assertEqual((self.before, 'node2'),
+                         (self.all_seen(), self.host()))
+        self.delete()
+        self.assert_storage_is_consistent()
+
+    def test_as_raw_it_moves_by_copies_and_keeps_every_byte(self):
+        self.become('raw', use_cow_images=False)
+        self.act({'migrate': None}, 'VERIFY_RESIZE')
+        self.write('disk', 'B')
+        self.act({'revertResize': None})
+        self.assertEqual(self.before, self.all_seen())
+        self.act({'resize': {'flavorRef': self.two}}, 'VERIFY_RESIZE')
+        self.act({'confirmResize': None})
+        self.act({'reboot': {'type': 'HARD'}})
+        size, _seen = self.all_seen()['disk']
+        self.assertEqual(2 * test_moves.GIB, size)
+        self.assertEqual({'raw'}, set(self.formats().values()))
+
+    def test_as_qcow2_a_raw_disk_is_taken_for_qcow2(self):
+        """Why doc/source/admin/migrating.rst forbids it."""
+        self.become('qcow2')
+        self.act({'reboot': {'type': 'HARD'}})
+        self.assertEqual('qcow2', self.formats()['disk'])
+        # It was no more than said: with raw all is well again.
+        self.become('gpfs')
+        self.act({'reboot': {'type': 'HARD'}})
+        self.assertEqual(self.before, self.all_seen())
