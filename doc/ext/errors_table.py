@@ -21,19 +21,9 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
-from nova_gpfs import errors
+import errors_rows
 
 HEADER = ('Message', 'What is the case', 'What to do')
-
-
-def rows():
-    """Return (name, what is the case, next step) of each error."""
-    return [(kind.summary, _first_paragraph(kind), kind.next_step)
-            for kind in errors.GpfsError.__subclasses__()]
-
-
-def _first_paragraph(kind):
-    return ' '.join(kind.__doc__.split('\n\n')[0].split())
 
 
 class ErrorsTable(Directive):
@@ -41,7 +31,7 @@ class ErrorsTable(Directive):
 
     def run(self):
         lines = ['.. list-table::', '   :header-rows: 1', '']
-        for cells in (HEADER, *rows()):
+        for cells in (HEADER, *errors_rows.rows()):
             lines += [f'   {mark} - {_literal_safe(cell)}'
                       for mark, cell in zip('*  ', cells)]
         holder = nodes.Element()

@@ -17,10 +17,13 @@ import ast
 import configparser
 import pathlib
 import re
+import runpy
 import tomllib
 
 from oslotest import base
 from packaging import requirements
+
+from nova_gpfs import errors
 
 TOP = pathlib.Path(__file__).parents[2]
 ARCHITECTURE = TOP / 'doc/source/contributor/architecture.rst'
@@ -71,6 +74,32 @@ class PromisesTest(base.BaseTestCase):
         self.assertEqual('tests/unit/test_docs.py', test[0])
         self.assertNotIn(test[1:],
                          defined_tests(pathlib.Path(__file__).read_text()))
+
+
+class ErrorsTest(base.BaseTestCase):
+
+    def test_the_manual_has_every_error_with_what_to_do(self):
+        defined = {node.name for node in ast.walk(ast.parse(
+            (TOP / 'nova_gpfs/errors.py').read_text()))
+            if isinstance(node, ast.ClassDef)} - {'GpfsError'}
+        kinds = [getattr(errors, name) for name in defined]
+        self.assertEqual(
+            sorted((kind.summary, kind.next_step) for kind in kinds),
+            sorted((summary, step)
+                   for summary, _case, step in self.rows()))
+
+    def test_no_two_errors_begin_with_the_same_sentence(self):
+        sentences = [summary for summary, _case, _step in self.rows()]
+        self.assertEqual(len(sentences), len(set(sentences)))
+
+    def test_every_row_says_what_is_the_case(self):
+        for summary, case, step in self.rows():
+            self.assertTrue(case.endswith('.'), summary)
+            self.assertTrue(step.endswith('.'), summary)
+
+    @staticmethod
+    def rows():
+        return runpy.run_path(str(TOP / 'doc/ext/errors_rows.py'))['rows']()
 
 
 class ReadmeTest(base.BaseTestCase):
