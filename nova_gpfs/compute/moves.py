@@ -96,7 +96,7 @@ class Moves(driver.LibvirtDriver):
     def _is_path_shared_with(self, dest, path):
         """Return True, or refuse to move the instance.
 
-        Where the other host has no fresh entry of its own, stock Nova asks
+        Where the other host's entry is not fresh, stock Nova asks
         over ssh and takes every failure to ask for "not shared". It then
         copies the disks over ssh onto themselves and, when that fails,
         removes the directory "on the other host", which is the only one

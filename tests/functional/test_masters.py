@@ -259,6 +259,20 @@ class MastersTest(MastersTestCase):
             json.dump(fields, f)
         self.assertEqual('image-id', here.find('key').info.image_id)
 
+    def test_a_master_of_before_there_were_digests_and_policies_is_used(self):
+        here = self.storage().masters
+        here.ensure('key', self._fill())
+        path = os.path.join(self.layout.master('key'), 'info.json')
+        with open(path) as f:
+            fields = json.load(f)
+        for name in ('digest', 'placement', 'base'):
+            del fields[name]
+        with open(path, 'w') as f:
+            json.dump(fields, f)
+        master, made = here.ensure('key', self._fill())
+        self.assertEqual((False, '', 'key'),
+                         (made, master.digest, master.base))
+
     def test_a_stray_file_does_not_stop_the_sweep(self):
         here = self.storage(leftover_age=0).masters
         open(os.path.join(self.layout.incoming, 'stray'), 'w').close()

@@ -68,6 +68,12 @@ class HostsTest(simulated.SimulatedTestCase):
         self.announce()
         self.assertFalse(self.here.share('192.0.2.3'))
 
+    def test_an_address_stays_known_when_its_host_is_silent(self):
+        self.announce()
+        self.set_age(100 * AGE)
+        self.assertTrue(self.here.has_had('192.0.2.2'))
+        self.assertFalse(self.here.has_had('192.0.2.3'))
+
     def test_nothing_is_known_before_this_host_has_announced_itself(self):
         self.other.announce(hosts.Host('node2', '192.0.2.2'))
         self.assertFalse(self.here.share('192.0.2.2'))
