@@ -138,6 +138,8 @@ class OtherHostTest(cloud.CloudTestCase):
     def setUp(self):
         super().setUp()
         self.flags(use_cow_images=True)
+        # Each host has an address of its own.
+        self.flags(migration_inbound_addr='%s.example', group='libvirt')
         self.start_hosts()
         data, self.guest_bytes = cloud.qcow2_image(self.directory)
         self.image = self.glance.add('image', data, 'qcow2')
@@ -147,11 +149,15 @@ class OtherHostTest(cloud.CloudTestCase):
         self.disk = self.instance_file(self.server, 'disk')
         with open(self.disk, 'r+b') as f:
             f.write(b'GUEST')
-        # Both hosts are this one; no two answers are the same here.
-        self.useFixture(fixtures.MockPatch(
-            'nova.virt.libvirt.driver.LibvirtDriver.get_host_ip_addr',
-            autospec=True,
-            side_effect=(f'192.0.2.{n}' for n in range(1, 200))))
+        self._silence('node2')
+
+    def _silence(self, name):
+        """Let a host not have refreshed its entry for long."""
+        driver = self.computes[name].driver
+        driver._name_of_host = None
+        driver.image_backend.storage.hosts._self = None
+        os.utime(os.path.join(self.instances_path, '_gpfs', 'hosts',
+                              f'{name}.json'), (1, 1))
 
     def _resize(self):
         larger = self.flavor('two', root_gb=2, ephemeral_gb=2, swap=32)
