@@ -16,7 +16,6 @@ import os
 import time
 from unittest import mock
 
-import fixtures
 from nova import context
 from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
