@@ -143,7 +143,7 @@ class CostsTestCase(test_placement.PolicyTestCase):
 
     def wait_for_no_task(self):
         return self._wait_for_server_parameter(
-            self.server, {'OS-EXT-STS:task_state': None}, max_retries=600)
+            self.server, {'OS-EXT-STS:task_state': None})
 
     def snapshot(self):
         image_id = self.api.post_server_action(

@@ -186,7 +186,7 @@ class MigratingTestCase(cloud.CloudTestCase):
         self.api.post_server_action(self.server['id'], {'os-migrateLive': {
             'host': there, 'block_migration': 'auto'}})
         self._wait_for_server_parameter(
-            self.server, {'OS-EXT-STS:task_state': None}, max_retries=600)
+            self.server, {'OS-EXT-STS:task_state': None})
         self.assertEqual(expected_host or there, self.host())
 
     def age_and_run_cache_pass(self, host='node1'):
