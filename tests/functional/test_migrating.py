@@ -183,11 +183,23 @@ class MigratingTestCase(cloud.CloudTestCase):
         :param expected_host: where the guest is then, the other one for None
         """
         there, = set(self.hosts) - {self.host()}
+        before = len(self.live_migrations())
         self.api.post_server_action(self.server['id'], {'os-migrateLive': {
             'host': there, 'block_migration': 'auto'}})
-        self._wait_for_server_parameter(
-            self.server, {'OS-EXT-STS:task_state': None})
+        for _ in range(600):
+            ended = [each for each in self.live_migrations()
+                     if each['status'] in ('completed', 'error')]
+            if len(ended) > before:
+                break
+            time.sleep(0.1)
+        self.wait_for_no_task()
         self.assertEqual(expected_host or there, self.host())
+
+    def live_migrations(self):
+        return [each for each in self.api.api_get(
+            '/os-migrations').body['migrations']
+            if each['migration_type'] == 'live-migration'
+            and each['instance_uuid'] == self.server['id']]
 
     def age_and_run_cache_pass(self, host='node1'):
         """Let everything be old, and a host look after its cache."""
