@@ -30,6 +30,7 @@ from nova.virt.libvirt import imagebackend
 from nova.virt.libvirt import imagecache
 
 from tests.functional import cloud
+from tests.functional import contents
 from tests.functional import test_moves
 from tests import refusing
 
@@ -140,11 +141,11 @@ class MigratingTestCase(cloud.CloudTestCase):
             check=True, capture_output=True)
 
     def seen(self, path, disk_format):
-        """Return a digest of what a guest sees."""
+        """Return what a guest sees."""
         raw = os.path.join(self.directory, 'seen.raw')
         cloud.qemu_img('convert', '-U', '-f', disk_format, '-O', 'raw', path,
                        raw)
-        return test_moves.digest(raw)
+        return contents.of(raw)
 
     @staticmethod
     def written(paths):
@@ -401,8 +402,7 @@ class FromGpfsTest(MigratingTestCase):
         self.act({'resize': {'flavorRef': self.two}}, 'VERIFY_RESIZE')
         self.act({'confirmResize': None})
         self.act({'reboot': {'type': 'HARD'}})
-        size, _seen = self.all_seen()['disk']
-        self.assertEqual(2 * test_moves.GIB, size)
+        self.assertEqual(2 * test_moves.GIB, self.all_seen()['disk'].size)
         self.assertEqual({'raw'}, set(self.formats().values()))
 
     def test_it_is_shelved_and_becomes_qcow2_when_it_is_unshelved(self):
