@@ -68,7 +68,6 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
     finish_revert_migration = _guarded('finish_revert_migration')
     check_can_live_migrate_destination = _guarded(
         'check_can_live_migrate_destination')
-    pre_live_migration = _guarded('pre_live_migration')
     check_instance_shared_storage_local = _guarded(
         'check_instance_shared_storage_local')
     check_instance_shared_storage_remote = _guarded(
@@ -134,6 +133,26 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
         _require_same_formats(instance, dest_check_data.image_type)
         return super().check_can_live_migrate_source(
             context, instance, dest_check_data, *args, **kwargs)
+
+    def pre_live_migration(self, context, instance, block_device_info,
+                           network_info, disk_info, migrate_data, *args,
+                           **kwargs):
+        """Refuse to copy disks onto themselves.
+
+        Nova decides by a file that one host makes and the other looks for.
+        Where that has failed, "auto" becomes a block migration.
+        """
+        storage = self.image_backend.storage
+        with boundary.to_nova():
+            storage.guard.check()
+        if not migrate_data.is_shared_instance_path and storage.hosts.knows(
+                instance.host):
+            raise exception.MigrationPreCheckError(
+                reason='both hosts share the instances directory, and Nova '
+                       'was about to copy the disks')
+        return super().pre_live_migration(
+            context, instance, block_device_info, network_info, disk_info,
+            migrate_data, *args, **kwargs)
 
     def post_live_migration_at_destination(self, context, instance, *args,
                                            **kwargs):

@@ -156,12 +156,14 @@ class MovesTestCase(cloud.CloudTestCase):
             setattr(found, name, value)
         return found
 
-    def begun_move(self, dest_compute='node2', **fields):
+    def begun_move(self, dest_compute='node2', migration_type='resize',
+                   **fields):
         """Return what Nova notes down when it begins to move an instance."""
         admin = context.get_admin_context()
         migration = objects.Migration(
-            admin, instance_uuid=self.server['id'], migration_type='resize',
-            source_compute='node1', dest_compute=dest_compute, **fields)
+            admin, instance_uuid=self.server['id'],
+            migration_type=migration_type, source_compute='node1',
+            dest_compute=dest_compute, **fields)
         migration.create()
         return objects.MigrationContext(
             admin, instance_uuid=self.server['id'],
@@ -185,6 +187,7 @@ class MovesTestCase(cloud.CloudTestCase):
 class MovesTest(MovesTestCase):
 
     def test_a_resize_copies_nothing_and_keeps_every_byte(self):
+        """Launchpad bug 1558880: growing a disk was left out."""
         before = self.digests()
         server = self.resize(self.two)
         self.assertEqual('node2', server['OS-EXT-SRV-ATTR:host'])
@@ -211,6 +214,7 @@ class MovesTest(MovesTestCase):
         self.assert_nothing_is_left()
 
     def test_a_revert_brings_every_byte_back(self):
+        """Launchpad bug 1369465: there was no earlier state to go back to."""
         before, sizes = self.digests(), self.sizes()
         self.resize(self.two)
         self.write('disk', b'DURING')
@@ -226,6 +230,7 @@ class MovesTest(MovesTestCase):
         self.assert_nothing_is_left()
 
     def test_a_cold_migration_copies_nothing_either(self):
+        """Launchpad bug 1605720: an ephemeral disk lost its base."""
         before = self.digests()
         server = self.act({'migrate': None}, 'VERIFY_RESIZE')
         self.assertEqual('node2', server['OS-EXT-SRV-ATTR:host'])
@@ -236,6 +241,7 @@ class MovesTest(MovesTestCase):
         self.assert_storage_is_consistent()
 
     def test_moving_again_and_again_keeps_the_chain_short(self):
+        """Ceph CSI issues 263, 1098, 2190, 2900, 4939: no bound on chains."""
         for driver in (self.driver('node1'), self.driver('node2')):
             driver.image_backend.storage.parents._max_depth = 2
         for number in range(4):
@@ -258,6 +264,7 @@ class MovesTest(MovesTestCase):
         self.assert_nothing_is_left()
 
     def test_config_drives_and_swap_disks_move_too(self):
+        """Launchpad bug 2152581: the swap disk was not made anew."""
         self.delete()
         self.server = self.boot(self.image, self.one, host='node1',
                                 config_drive=True)
@@ -361,6 +368,7 @@ class FailureTest(MovesTestCase):
         self.assertEqual(before, self.digests())
 
     def test_a_failure_at_any_command_puts_the_disks_back(self):
+        """OpenNebula issue 5444: a failed move removed what was shared."""
         full = {'action': 'fail', 'code': 28,
                 'text': 'mmclone: No space left on device'}
         for command in ('mmclone snap', 'mmclone copy'):
@@ -456,6 +464,7 @@ class LeftoverTest(MovesTestCase):
         self.assert_nothing_is_left()
 
     def test_leftovers_never_block_a_move(self):
+        """Launchpad bug 1960230: what one left made all others fail."""
         self.leave('_resize', 'disk', 'console.log')
         before = self.digests()
         self.act({'migrate': None}, 'VERIFY_RESIZE')
@@ -575,7 +584,7 @@ class LeftoverTest(MovesTestCase):
         self._wait_for_migration_status(self.server, ['completed'])
 
     def test_a_revert_keeps_the_disks_whatever_the_hosts_answer(self):
-        """Launchpad bugs 1399244, 1418855: not shared, said the question."""
+        """Launchpad bugs 1399244, 1418855, 1824858: "not shared", it said."""
         before = self.digests()
         self.resize(self.two)
         with mock.patch.object(
