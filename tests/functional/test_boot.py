@@ -52,6 +52,7 @@ class BootTest(BootTestCase):
         self.assert_storage_is_consistent()
 
     def test_a_warm_disk_costs_one_mmclone_and_no_other_command(self):
+        """Launchpad bug 1226351: a boot took minutes to copy the image."""
         flavor = self.flavor('larger', root_gb=1)
         self.boot(self.image, flavor, host='node1')
         before = len(self.gpfs.calls())
@@ -157,6 +158,7 @@ class BootTest(BootTestCase):
                                 r'(yes|no) +\d')
 
     def test_a_raw_image_becomes_a_sparse_master(self):
+        """oVirt engine issue 390: clones of raw ones took full size."""
         raw = cloud.partitioned_disk(os.path.join(self.directory, 'raw'))
         image = self.glance.add('raw', cloud.read(raw), 'raw')
         server = self.boot(image, self.flavor('raw', root_gb=0))
@@ -264,6 +266,7 @@ class Qcow2MasterTest(cloud.CloudTestCase):
             self.instance_file(server, 'disk.info')))[disk]
 
     def test_qcow2_is_cloned_as_qcow2_without_a_backing_file(self):
+        """Launchpad bugs 1816686, 1864020: formats were mixed up."""
         data, guest_bytes = cloud.qcow2_image(self.directory)
         image = self.glance.add('image', data, 'qcow2')
         server = self.boot(image, self.flavor('larger', root_gb=1))
@@ -311,6 +314,7 @@ class HostileImageTest(cloud.CloudTestCase):
         self.assert_storage_is_consistent()
 
     def test_a_backing_file_is_refused_and_leaves_nothing(self):
+        """Launchpad bug 2059809: files of the host were read through it."""
         path = os.path.join(self.directory, 'hostile')
         cloud.qemu_img('create', '-f', 'qcow2', '-b', '/etc/passwd', '-F',
                        'raw', path, '1M')
@@ -323,14 +327,23 @@ class HostileImageTest(cloud.CloudTestCase):
         self._assert_refused(cloud.read(path), 'qcow2')
 
     def test_qcow2_sold_as_raw_is_refused_and_leaves_nothing(self):
+        """Launchpad bug 2071734: what was called raw was not read."""
         data, _guest_bytes = cloud.qcow2_image(self.directory)
         self._assert_refused(data, 'raw')
+
+    def test_a_vmdk_of_another_file_is_refused_and_leaves_nothing(self):
+        """Launchpad bug 1996188: its descriptor named a file of the host."""
+        descriptor = ('# Disk DescriptorFile\nversion=1\nCID=fffffffe\n'
+                      'parentCID=ffffffff\ncreateType="monolithicFlat"\n'
+                      'RW 2048 FLAT "/etc/passwd" 0\n')
+        self._assert_refused(descriptor.encode().ljust(65536, b'\0'), 'vmdk')
 
     def test_a_truncated_image_is_refused_and_leaves_nothing(self):
         data, _guest_bytes = cloud.qcow2_image(self.directory)
         self._assert_refused(data[:100], 'qcow2')
 
     def test_a_disk_that_a_guest_wrote_a_header_to_stays_raw(self):
+        """Launchpad bug 1221190: a guest could choose the format."""
         data, _guest_bytes = cloud.qcow2_image(self.directory)
         image = self.glance.add('image', data, 'qcow2')
         server = self.boot(image, self.flavor('guest'))

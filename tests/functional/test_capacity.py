@@ -82,6 +82,7 @@ class TwoHostsTest(CapacityTestCase):
     hosts = ('node1', 'node2')
 
     def test_two_hosts_report_what_there_is_between_them(self):
+        """Launchpad bugs 1784020, 1771728, 1707256: each told all of it."""
         for host in self.hosts:
             self.report(host)
         self.assertEqual([TOTAL // 2] * 2,
@@ -135,11 +136,43 @@ class ManyHostsTest(CapacityTestCase):
         self.assertIn('is taken to be what it was', self.stdlog.logger.output)
 
 
+class SparseTest(CapacityTestCase):
+
+    #: What is left where nothing is promised: the master takes some MiB.
+    whole = TOTAL - 1
+
+    def setUp(self):
+        super().setUp()
+        data, _guest_bytes = cloud.qcow2_image(self.directory)
+        self.server = self.boot(self.glance.add('image', data, 'qcow2'),
+                                self.flavor('ten', root_gb=10))
+
+    def left(self):
+        """Return the GiB that nobody has been promised, as Nova has them."""
+        self.report('node1')
+        return self.computes['node1'].rt.compute_nodes[
+            'node1'].disk_available_least
+
+    def test_what_sparse_disks_may_still_take_is_deducted_once(self):
+        """Launchpad bugs 1744079, 1693679, 1764489, 1770640: miscounted.
+
+        Sizes were taken for what is allocated, or the other way round.
+        """
+        self.assertEqual(self.whole - 10, self.left())
+
+    def test_a_disk_that_has_vanished_does_not_end_the_report(self):
+        """Launchpad bug 1662867: the periodic task died of it."""
+        os.unlink(self.instance_file(self.server, 'disk'))
+        self.assertEqual(self.whole, self.left())
+        self.assertEqual(TOTAL, self.disk_gb('node1'))
+
+
 class QuotaTest(CapacityTestCase):
 
     hard = 40 * GIB
 
     def test_the_quota_of_the_fileset_is_what_there_is(self):
+        """Scale CSI pull request 277: the quota was not what was told."""
         self.register('elsewhere')
         self.report('node1')
         self.assertEqual(20, self.disk_gb('node1'))

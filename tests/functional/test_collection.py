@@ -148,6 +148,16 @@ class AgeTest(CollectionTestCase):
         self.age(self.layout.master('key'), 2 * DAY)
         self.assertEqual(['key'], self.collect())
 
+    def test_a_note_that_may_not_be_written_stops_no_disk(self):
+        """Launchpad bug 1809123: another user's base could not be dated."""
+        self.master()
+        with mock.patch('os.utime', autospec=True,
+                        side_effect=PermissionError(errno.EACCES, 'no')
+                        ) as utime:
+            self.disk()
+        utime.assert_called()
+        self.assert_whole()
+
     def test_a_copy_goes_earlier_than_what_it_was_made_from(self):
         self.master(unused=7200)
         self.master(wanted=FAST, unused=7200)
@@ -210,6 +220,7 @@ class NeededTest(CollectionTestCase):
         self.assert_nothing_left()
 
     def test_a_master_that_another_host_works_on_is_left_alone(self):
+        """Launchpad bug 1265452: one base was locked under two names."""
         self.master(unused=2 * DAY)
         holder = subprocess.Popen(
             [sys.executable, '-c', 'import fcntl, sys\n'
@@ -330,6 +341,7 @@ class RaceTest(CollectionTestCase):
         return removed
 
     def test_every_disk_is_made_and_none_loses_its_master(self):
+        """Launchpad bugs 1256838, 1470437: removed while it was copied."""
         self.assertGreater(self.race(), 0)
 
     def test_and_so_it_is_without_locks(self):

@@ -95,6 +95,7 @@ class InPartsTestCase(FlattenTestCase):
 class InPartsTest(InPartsTestCase):
 
     def test_a_disk_of_a_parent_and_a_master_hangs_on_nothing_in_the_end(self):
+        """Harvester issue 4997: a disk could not be made independent."""
         instance, path = self.chain()
         before = pathlib.Path(path).read_bytes()
         (parent,) = self.storage.parents.of(instance)

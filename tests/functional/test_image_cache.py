@@ -105,6 +105,7 @@ class PassTest(ImageCacheTestCase):
         self.assertEqual(before + 1, len(self.gpfs.calls()))
 
     def test_masters_of_ephemeral_disks_go_as_well(self):
+        """Launchpad bugs 1602193, 1253991: they stayed for ever."""
         server = self.boot(self.image_id, self.flavor('big', ephemeral_gb=1))
         self.age_masters()
         self.run_pass()
@@ -141,6 +142,7 @@ class PassTest(ImageCacheTestCase):
         self.assertFalse(os.path.exists(self.instances_path))
 
     def test_the_space_of_masters_is_told_as_that_of_the_cache(self):
+        """Launchpad bugs 1878024, 1884214: nobody counted the cache."""
         manager = self.computes['node1'].driver.image_cache_manager
         self.assertEqual(0, manager.get_disk_usage())
         self.boot(self.image_id, self.flavor('small'))

@@ -103,6 +103,7 @@ class MastersTestCase(base.BaseTestCase):
 class ManyHostsTest(MastersTestCase):
 
     def test_eight_hosts_at_once_download_once(self):
+        """Launchpad bug 1298420: each that had waited downloaded it again."""
         hosts = [self.host(n, pause=0.3, disk=os.path.join(
             self.instances_path, f'disk{n}')) for n in range(8)]
         answers = [self.finish(host) for host in hosts]
@@ -116,6 +117,7 @@ class ManyHostsTest(MastersTestCase):
         self.assertEqual([], os.listdir(self.layout.incoming))
 
     def test_without_locks_work_is_wasted_and_nothing_is_damaged(self):
+        """Incus issues 2314, 3515, 3579, LXD issue 15315: seen half made."""
         hosts = [self.host(n, pause=1.0, no_locks=True, disk=os.path.join(
             self.instances_path, f'disk{n}')) for n in range(4)]
         answers = [self.finish(host) for host in hosts]
@@ -161,6 +163,7 @@ class CrashTest(MastersTestCase):
         self.assert_one_good_master()
 
     def test_in_the_middle_of_the_download(self):
+        """CloudStack issues 4024, 8613, 10435: locks outlived their host."""
         self._die(lambda: os.path.exists(self.downloads), pause=60)
         self._assert_another_host_goes_on()
 
@@ -329,6 +332,7 @@ class MastersTest(MastersTestCase):
         self.assertEqual(['disk.swap'], self._files())
 
     def test_the_lock_lies_where_all_hosts_see_it(self):
+        """Launchpad bug 1265452: one base was locked under two names."""
         here = self.storage().masters
         seen = []
 

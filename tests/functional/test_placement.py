@@ -88,6 +88,7 @@ class PolicyTest(PolicyTestCase):
         self.gold = self.flavor_with('gold', {'gpfs:policy': 'gold'})
 
     def test_all_blocks_are_placed_before_and_after_the_guest_writes(self):
+        """Harvester issue 5897: all hung on the one copy of a base."""
         server = self.boot(self.image_id, self.gold)
         disk = self.instance_file(server, 'disk')
         self.assertEqual(self.guest_sees, cloud.read(disk, 32 * MIB))
@@ -104,6 +105,10 @@ class PolicyTest(PolicyTestCase):
         self.assertEqual({('fast', 2)}, self.placed(disk))
 
     def test_each_placement_has_a_master_and_the_image_one_download(self):
+        """Scale CSI issues 503, 510, 748, 1079: no clone in another class.
+
+        CDI issues 4068, 3902, pull request 2963: each copied the image.
+        """
         self.boot(self.image_id, self.plain, host='node1')
         self.boot(self.image_id, self.gold, host='node2')
         self.boot(self.image_id, self.gold, host='node1')

@@ -350,6 +350,7 @@ class ApplyTest(CommandsTestCase):
             self.assertEqual(before, self.changes())
 
     def test_all_blocks_move_where_that_is_wished(self):
+        """Harvester issue 5925: a disk could not change its class."""
         self.assertEqual((0, ['applied'] * 2),
                          self.results('--all', '--detach'))
         for path, contents in zip(self.disks, self.contents):

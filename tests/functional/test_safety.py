@@ -92,6 +92,7 @@ class SafetyTest(SafetyTestCase):
         self.boot(self.image, self.tiny)
 
     def test_where_a_clone_is_impossible_a_full_copy_is_made_and_said(self):
+        """Launchpad bug 1858877, Longhorn issue 7794: slow copies, unsaid."""
         self.boot(self.image, self.tiny)
         self.gpfs.faults.add('mmclone copy', action='fail', code=18,
                              text='mmclone: Invalid cross-device link')
@@ -172,7 +173,7 @@ class OtherHostTest(cloud.CloudTestCase):
                          cloud.read(self.disk, len(self.guest_bytes)))
 
     def test_resize_to_another_host_keeps_the_disk_raw_and_its_data(self):
-        """Stock Nova makes qcow2 of it (Launchpad bug 2038898)."""
+        """Launchpad bugs 2038898, 1399098: stock Nova makes qcow2 of it."""
         with mock.patch('nova.virt.libvirt.volume.remotefs.RemoteFilesystem.'
                         'create_file', autospec=True,
                         side_effect=lambda *args: open(
@@ -212,6 +213,7 @@ class OtherHostTest(cloud.CloudTestCase):
         self._assert_untouched()
 
     def test_the_roll_back_of_a_live_migration_keeps_the_disks(self):
+        """Launchpad bugs 1250751, 1314526: the only disks were deleted."""
         data = objects.LibvirtLiveMigrateData(
             is_shared_instance_path=False, is_shared_block_storage=False,
             instance_relative_path=self.server['id'],
@@ -241,6 +243,7 @@ class OtherHostTest(cloud.CloudTestCase):
         self.assertEqual([], os.listdir(self.instances_path))
 
     def test_files_that_cannot_be_deleted_now_are_deleted_later(self):
+        """Launchpad bug 1856845: a delete that failed was final."""
         driver = self.computes['node1'].driver
         self.gpfs.unmount('fs0')
         self.assertFalse(driver.delete_instance_files(self._instance()))
@@ -273,6 +276,7 @@ class OtherHostTest(cloud.CloudTestCase):
 class FaultTest(SafetyTestCase):
 
     def test_users_read_no_paths_and_operators_do(self):
+        """Launchpad bug 1926978: the fault had the command of the storage."""
         self.boot(self.image, self.tiny)
         self.gpfs.faults.add('mmclone copy', action='fail', code=5,
                              text='mmclone: Input/output error', nth=0)

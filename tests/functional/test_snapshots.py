@@ -172,6 +172,7 @@ class SnapshotsTestCase(cloud.CloudTestCase):
 class RunningTest(SnapshotsTestCase):
 
     def test_a_guest_stands_still_for_one_clone_and_nothing_is_copied(self):
+        """Launchpad bug 1881727, Bugzilla bug 1041355: three full copies."""
         before = cloud.read(self.disk)
         image = self.snapshot()
         self.assertEqual(['suspend', 'snap', 'resume', 'upload'],
@@ -395,6 +396,7 @@ class StoppedTest(SnapshotsTestCase):
 class FlattenTest(SnapshotsTestCase):
 
     def test_a_flat_disk_hangs_on_nothing_and_is_what_it_was(self):
+        """Launchpad bug 1860990: it was an error to flatten a flat disk."""
         self.snapshot()
         self.act({'os-stop': None}, 'SHUTOFF')
         before, parents = cloud.read(self.disk), self.parents()
@@ -415,6 +417,10 @@ class ShelveTest(SnapshotsTestCase):
     microversion = '2.91'
 
     def test_a_shelved_guest_comes_back_on_another_host_byte_for_byte(self):
+        """Launchpad bugs 1732428, 1906428, 1653953: it hung on the image.
+
+        The image was deleted and the disk broke, or it could not be deleted.
+        """
         self.flags(shelved_offload_time=0)
         self.on_upload = lambda path: None
         before = cloud.read(self.disk)

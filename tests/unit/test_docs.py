@@ -27,6 +27,7 @@ from nova_gpfs import errors
 
 TOP = pathlib.Path(__file__).parents[2]
 ARCHITECTURE = TOP / 'doc/source/contributor/architecture.rst'
+BUGS = TOP / 'doc/source/contributor/bugs.rst'
 DROP_IN = TOP / 'etc/nova-gpfs/nova-compute.conf.d/50-gpfs.conf'
 
 
@@ -49,6 +50,29 @@ def defined_tests(source):
             for outer in ast.walk(ast.parse(source))
             if isinstance(outer, ast.ClassDef)
             for inner in outer.body if isinstance(inner, ast.FunctionDef)}
+
+
+def docstrings(source):
+    """Return the docstring of each test, by (class, method)."""
+    return {(outer.name, inner.name): ast.get_docstring(inner) or ''
+            for outer in ast.walk(ast.parse(source))
+            if isinstance(outer, ast.ClassDef)
+            for inner in outer.body if isinstance(inner, ast.FunctionDef)}
+
+
+def reports(text):
+    """Return the numbers of bugs, issues and pull requests in a text."""
+    lists = re.findall(r'(?:bug|issue|request)s?\s(\d+(?:,\s\d+)*)', text)
+    return {number for each in lists for number in re.findall(r'\d+', each)}
+
+
+def table_rows(text):
+    """Yield (reports, names of tests, third cell) for each row of a page."""
+    for row in re.split(r'(?m)^ {3}\* - ', text)[1:]:
+        first, _happened, held_by = re.split(r'\n {5}- ', row)[:3]
+        if first != 'Reported as':
+            names = '\n'.join(re.findall(r'``([\w/.]+)``', held_by))
+            yield reports(first), list(named_tests(names)), held_by
 
 
 def ini(text):
@@ -100,6 +124,39 @@ class ErrorsTest(base.BaseTestCase):
     @staticmethod
     def rows():
         return runpy.run_path(str(TOP / 'doc/ext/errors_rows.py'))['rows']()
+
+
+class BugsTest(base.BaseTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.rows = list(table_rows(BUGS.read_text()))
+        self.said = {
+            (str(path.relative_to(TOP)), *name): reports(docstring)
+            for path in (TOP / 'tests').rglob('test_*.py')
+            for name, docstring in docstrings(path.read_text()).items()}
+
+    def test_each_row_has_tests_that_are_there_or_a_reason(self):
+        self.assertGreater(len(self.rows), 60)
+        for _numbers, tests, held_by in self.rows:
+            self.assertNotEqual(bool(tests), held_by.startswith('No test: '))
+            self.assertEqual([], [test for test in tests
+                                  if test not in self.said])
+
+    def test_the_tests_of_a_row_name_its_bugs(self):
+        for numbers, tests, _held_by in self.rows:
+            if not numbers or not tests:
+                continue
+            named = [self.said[test] & numbers for test in tests]
+            self.assertTrue(all(named), tests)
+            self.assertEqual(numbers, set.union(*named))
+
+    def test_bugs_that_tests_name_are_on_the_page(self):
+        held = {(test, number) for numbers, tests, _held_by in self.rows
+                for test in tests for number in numbers}
+        self.assertEqual(set(), {
+            (test, number) for test, numbers in self.said.items()
+            for number in numbers} - held)
 
 
 class ReadmeTest(base.BaseTestCase):

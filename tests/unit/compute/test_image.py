@@ -19,6 +19,7 @@ from nova import objects
 from nova import test
 from nova.tests.unit.virt.libvirt import test_imagebackend
 from nova.virt.image import model as imgmodel
+from nova.virt.libvirt import driver
 from oslo_serialization import jsonutils
 from oslo_utils import units
 
@@ -130,6 +131,19 @@ class ImageTest(test.NoDBTestCase):
         disk.path = os.path.join(self.info, 'disk')
         open(self.info, 'w').close()
         self.assertRaises(NotADirectoryError, disk.exists)
+
+    def test_a_disk_formatted_with_vfat_is_raw_whatever_it_looks_like(self):
+        """Launchpad bug 2079850: its boot sector passed for partitions."""
+        disk = image.Gpfs(path=self.path)
+        for _ in range(2):
+            disk.cache(driver.LibvirtDriver._create_ephemeral,
+                       'ephemeral_1_vfat', units.Gi, ephemeral_size=1,
+                       specified_fs='vfat', fs_label='ephemeral0',
+                       os_type='linux')
+        self.assertEqual('raw', disk.get_model(None).format)
+        self.assertEqual(units.Gi, os.stat(self.path).st_size)
+        with open(self.path, 'rb') as f:
+            self.assertIn(b'FAT', f.read(512))
 
     def test_what_fails_while_it_is_generated_leaves_nothing(self):
         disk = image.Gpfs(path=self.path)
