@@ -21,6 +21,7 @@ from nova.tests.unit.virt.libvirt import test_imagebackend
 from nova.virt.image import model as imgmodel
 from nova.virt.libvirt import driver
 from oslo_serialization import jsonutils
+from oslo_utils.imageutils import format_inspector
 from oslo_utils import units
 
 from nova_gpfs.compute import backend
@@ -134,6 +135,10 @@ class ImageTest(test.NoDBTestCase):
 
     def test_a_disk_formatted_with_vfat_is_raw_whatever_it_looks_like(self):
         """Launchpad bug 2079850: its boot sector passed for partitions."""
+        # Releases of oslo.utils differ in what they take a boot sector for.
+        self.useFixture(fixtures.MockPatch(
+            'nova.virt.images.get_image_format', autospec=True,
+            side_effect=format_inspector.ImageFormatError('partitions?')))
         disk = image.Gpfs(path=self.path)
         for _ in range(2):
             disk.cache(driver.LibvirtDriver._create_ephemeral,
