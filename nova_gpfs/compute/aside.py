@@ -41,16 +41,25 @@ def mark(directory, instance):
     os.replace(unfinished, path)
 
 
-def belongs_to_other(directory, migration):
+def belongs_to_other(directory, instance, migration):
     """Whether a directory was set aside, and for another migration.
 
-    Not where nothing is noted: earlier releases did not.
+    Not where nothing is noted: earlier releases did not. Which migration
+    Nova names where two have finished is left to the database, so that of
+    the instance counts as well.
     """
     try:
         with open(os.path.join(directory, NAME), encoding='ascii') as f:
-            return int(f.read()) != migration.id
+            noted = int(f.read())
     except (FileNotFoundError, ValueError):
         return False
+    move = instance.migration_context
+    return noted not in (migration.id, move and move.migration_id)
+
+
+def forget(directory):
+    """Note that a directory is the instance's again."""
+    _remove(os.path.join(directory, NAME))
 
 
 def _remove(path):

@@ -74,9 +74,14 @@ class Following:
         if self._relocator is None:
             return
         record = placements.read(directory)
-        for name, had in sorted(record.disks.items()):
-            self._relocate(instance_uuid, os.path.join(directory, name), had,
-                           record)
+        try:
+            for name, had in sorted(record.disks.items()):
+                self._relocate(instance_uuid, os.path.join(directory, name),
+                               had, record)
+        except OSError as error:
+            LOG.warning('The blocks of %(instance)s stay where they are: '
+                        '%(error)s',
+                        {'instance': instance_uuid, 'error': error})
 
     def _try(self, instance, path, part):
         try:
@@ -153,8 +158,7 @@ class Relocator:
     def _relocate(self, path, failure_group, parents):
         begun = time.monotonic()
         directory, name = os.path.split(path)
-        record = placements.read(directory)
-        given = record.placement(name)
+        given = placements.read(directory).placement(name)
         if given.write_affinity_failure_group != failure_group:
             # It has moved on meanwhile, to where it is another's turn.
             return
@@ -162,8 +166,11 @@ class Relocator:
             self._driver.place(parent, policy.affinity(given))
             self._driver.relocate(parent)
         self._driver.relocate(path)
-        placements.write(directory, record.with_blocks_in(
-            name, failure_group))
+        # That may have taken hours, in which the record has changed.
+        record = placements.read(directory)
+        if record.placement(name) == given:
+            placements.write(directory, record.with_blocks_in(
+                name, failure_group))
         LOG.info('The blocks of %(disk)s moved to failure group %(group)s in '
                  '%(seconds).1f s',
                  {'disk': path, 'group': failure_group,

@@ -23,6 +23,7 @@ import contextvars
 import os
 from typing import Any
 
+from nova.compute import task_states
 from nova import conf
 from nova import exception
 from nova.virt.libvirt import driver
@@ -130,7 +131,8 @@ class Moves(driver.LibvirtDriver):
         qcow2, and nothing would be left that tells the true format.
         """
         try:
-            return self._storage.hosts.has_had(dest)
+            return (dest == self.get_host_ip_addr()
+                    or self._storage.hosts.has_had(dest))
         except OSError:
             return True
 
@@ -257,16 +259,24 @@ class Moves(driver.LibvirtDriver):
         super().finish_revert_migration(context, instance, network_info,
                                         migration, *args, **kwargs)
         self._tidy(instance)
+        with contextlib.suppress(OSError):
+            aside.forget(libvirt_utils.get_instance_path(instance))
 
     def _drop_older_disks(self, instance, migration):
         """Remove what an earlier move has left, before Nova takes it.
 
+        That is after a crash early in a move. Whoever reverts a move has
+        seen its end, and what is there is what the move has set aside.
+
         :raises errors.GpfsError, OSError: it stays, and so do the disks
         """
+        if instance.task_state != task_states.RESIZE_MIGRATING:
+            return
         top = libvirt_utils.get_instance_path(instance)
         self._storage.guard.check()
         if (_disks(top + '_resize') <= _disks(top)
-                and aside.belongs_to_other(top + '_resize', migration)):
+                and aside.belongs_to_other(top + '_resize', instance,
+                                           migration)):
             LOG.warning('%s_resize is of an earlier move; the disks that are '
                         'there stay', top, instance=instance)
             self._storage.trash.discard(top + '_resize')

@@ -35,6 +35,13 @@ _DELETING = (task_states.DELETING, task_states.SOFT_DELETING)
 class Removal(driver.LibvirtDriver):
     """The part of the libvirt driver that removes disks."""
 
+    _has_started = False
+
+    def get_available_resource(self, nodename):
+        """Note that Nova has come to the end of its work at the start."""
+        self._has_started = True
+        return super().get_available_resource(nodename)
+
     def delete_instance_files(self, instance):
         """Delete the directory; False, to try again later, if GPFS is gone.
 
@@ -95,6 +102,7 @@ class Removal(driver.LibvirtDriver):
                 LOG.warning('The disks stay: %s, and uses the same directory',
                             user, instance=instance)
                 destroy_disks = False
+                _require_no_rebuild(instance)
         super().cleanup(context, instance, network_info, block_device_info,
                         destroy_disks, *args, **kwargs)
 
@@ -102,14 +110,20 @@ class Removal(driver.LibvirtDriver):
         """Yield what other hosts have to do with an instance's disks."""
         if self._is_used_in_other_cell(context, instance):
             yield 'a host of the other cell resizes the instance'
+        if self._has_started:
+            return
+        knows = self.image_backend.storage.hosts.knows
         for migration in self._evacuations(context, instance):
-            if self.image_backend.storage.hosts.knows(migration.dest_compute):
-                yield f'{migration.dest_compute} has evacuated the instance'
+            name = migration.dest_compute
+            if name is None or knows(name):
+                yield f'{name or "a host"} evacuates the instance'
 
     def _evacuations(self, context, instance):
         """Return evacuations from here that nova-compute has not come to.
 
-        The same ones as Nova looks for when it starts.
+        The same ones as Nova looks for when it starts. Later they say
+        nothing: some are never brought to an end, and the instance may have
+        come back. The destination has no name before it has begun.
         """
         return objects.MigrationList.get_by_filters(context, {
             'instance_uuid': instance.uuid,
@@ -128,6 +142,13 @@ class Removal(driver.LibvirtDriver):
         knows = self.image_backend.storage.hosts.knows
         return all(knows(name) for name in (migration.source_compute,
                                             migration.dest_compute))
+
+
+def _require_no_rebuild(instance):
+    """Refuse to boot a disk that stays under the name of a new image."""
+    if instance.task_state == task_states.REBUILDING:
+        raise boundary.StorageFailed(
+            summary='another host uses the old disks')
 
 
 def _is_deleting(instance):

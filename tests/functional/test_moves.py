@@ -323,6 +323,22 @@ class OneHostTest(MovesTestCase):
         self.assert_nothing_is_left()
 
 
+    def test_a_revert_brings_back_the_disks_where_two_moves_have_finished(
+            self):
+        """Nova may name either of them after the state was reset by hand."""
+        self.resize(self.two)
+        self.act({'os-resetState': {'state': 'active'}}, 'ACTIVE')
+        for name in DISKS:
+            self.write(name, b'SECOND')
+        before = self.digests()
+        self.resize(self.flavor('three', root_gb=3, ephemeral_gb=2, swap=32))
+        for name in DISKS:
+            self.write(name, b'THIRD ')
+        self.revert()
+        self.assertEqual(before, self.digests())
+        self.assertEqual([''], self.directories())
+
+
 class Qcow2Test(MovesTestCase):
 
     def setUp(self):
@@ -573,6 +589,7 @@ class LeftoverTest(MovesTestCase):
         self.wait_for_no_task()
         before = self.digests()
         manager = self.computes['node1'].manager
+        manager.driver._has_started = False
         with mock.patch.object(manager, '_is_instance_storage_shared',
                                autospec=True, return_value=False) as asked:
             manager._destroy_evacuated_instances(

@@ -76,6 +76,24 @@ class EvacuationTest(test_moves.MovesTestCase):
         self.assertEqual('node2', found['OS-EXT-SRV-ATTR:host'])
         self.assert_untouched()
 
+    def test_an_evacuation_of_long_ago_does_not_keep_disks_for_a_rebuild(
+            self):
+        """The new image would boot what the last one has left."""
+        for host in ('node2', None):
+            self.begun_move(host, migration_type='evacuation',
+                            status='pre-migrating')
+        self.act({'rebuild': {'imageRef': self.image}}, 'ACTIVE')
+        for name, content in self.digests().items():
+            self.assertNotEqual(self.before[name], content)
+
+    def test_a_host_that_starts_keeps_disks_for_a_host_without_a_name(self):
+        instance = self.instance(migration_context=self.begun_move(
+            None, migration_type='evacuation', status='accepted'))
+        self.driver()._has_started = False
+        self.driver().cleanup(context.get_admin_context(), instance, [],
+                              destroy_disks=True, destroy_vifs=False)
+        self.assert_untouched()
+
     def test_a_host_that_comes_back_too_early_deletes_nothing(self):
         """Launchpad bug 2085975: the evacuation had not come to its end.
 
@@ -83,6 +101,7 @@ class EvacuationTest(test_moves.MovesTestCase):
         """
         instance = self.instance(migration_context=self.begun_move(
             migration_type='evacuation', status='pre-migrating'))
+        self.driver()._has_started = False
         self.driver().cleanup(context.get_admin_context(), instance, [],
                               destroy_disks=True, destroy_vifs=False)
         self.assert_untouched()
