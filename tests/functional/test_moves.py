@@ -322,7 +322,6 @@ class OneHostTest(MovesTestCase):
         self.delete()
         self.assert_nothing_is_left()
 
-
     def test_a_revert_brings_back_the_disks_where_two_moves_have_finished(
             self):
         """Nova may name either of them after the state was reset by hand."""
