@@ -47,8 +47,12 @@ def formats(directory):
     "Recorded" are those that are there; what has no entry is raw.
     """
     recorded = _read(os.path.join(directory, 'disk.info'))
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return {}
     return {name: recorded.get(os.path.join(directory, name), plan.RAW)
-            for name in os.listdir(directory)
+            for name in names
             if name.startswith('disk') and not name.startswith('disk.info')}
 
 

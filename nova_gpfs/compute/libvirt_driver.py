@@ -130,9 +130,11 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
         """Refuse hosts that would give the guest its disks otherwise."""
         with boundary.to_nova():
             self.image_backend.storage.guard.check()
-        _require_same_formats(instance, dest_check_data.image_type)
-        return super().check_can_live_migrate_source(
+        found = super().check_can_live_migrate_source(
             context, instance, dest_check_data, *args, **kwargs)
+        if 'image_type' in dest_check_data:
+            _require_same_formats(instance, dest_check_data.image_type)
+        return found
 
     def pre_live_migration(self, context, instance, block_device_info,
                            network_info, disk_info, migrate_data, *args,

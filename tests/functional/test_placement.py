@@ -61,9 +61,14 @@ class PolicyTestCase(cloud.CloudTestCase):
         return flavor
 
     def placed(self, path):
-        """Return (pool, replicas) of all blocks of a file, as a set."""
-        return {(block.pool, block.replicas)
-                for block in self.gpfs.blocks(path)}
+        """Return (pool, replicas) of all blocks of a file, as a set.
+
+        The replicas of each are in failure groups of their own.
+        """
+        blocks = self.gpfs.blocks(path)
+        for block in blocks:
+            self.assertEqual(block.replicas, len(set(block.failure_groups)))
+        return {(block.pool, block.replicas) for block in blocks}
 
     def write_as_guest(self, path, seed=1):
         """Change blocks that a disk shares, and some that it does not."""

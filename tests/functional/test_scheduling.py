@@ -14,7 +14,6 @@
 
 import os
 
-import fixtures
 from nova import context
 from nova import objects
 from nova.tests.functional import integrated_helpers
@@ -124,19 +123,8 @@ class LocalityTest(SchedulingTestCase):
             'nova_gpfs.scheduler.weights.LocalityWeigher'],
             group='filter_scheduler')
         self.flags(locality_weight_multiplier=100.0, group='gpfs')
-
-    def _use_fixtures(self):
-        super()._use_fixtures()
-        # All hosts are this one; no two answers are the same here, and a
-        # file made over ssh is made.
-        self.useFixture(fixtures.MockPatch(
-            'nova.virt.libvirt.driver.LibvirtDriver.get_host_ip_addr',
-            autospec=True,
-            side_effect=(f'192.0.2.{n}' for n in range(1, 200))))
-        self.useFixture(fixtures.MockPatch(
-            'nova.virt.libvirt.volume.remotefs.RemoteFilesystem.create_file',
-            autospec=True,
-            side_effect=lambda *args: open(args[-1], 'w').close()))
+        # Each host has an address of its own.
+        self.flags(migration_inbound_addr='%s.example', group='libvirt')
 
     def test_a_cold_migration_goes_to_the_failure_group_of_the_blocks(self):
         server = self.boot(self.image, self.flavor('third', extra_specs={
