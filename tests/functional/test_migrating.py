@@ -48,9 +48,7 @@ class MigratingTestCase(cloud.CloudTestCase):
         super().setUp()
         self.ours = imagebackend.Backend, libvirt.LibvirtDriver
         self.flags(migration_inbound_addr='%s.example', group='libvirt')
-        self.useFixture(fixtures.MonkeyPatch(
-            'nova.tests.fixtures.libvirt.Domain.migrateToURI3',
-            self._migrate))
+        self.let_guests_migrate()
         self.useFixture(fixtures.MockPatch(
             'nova.utils.ssh_execute', autospec=True, side_effect=self._ssh))
         # Nova's fixture takes it away, and stock hosts report by it.
@@ -72,18 +70,6 @@ class MigratingTestCase(cloud.CloudTestCase):
     def _ssh(_host, *argv, **_callbacks):
         """Run a command where it shows on another host of the cluster."""
         subprocess.run(argv, check=True)
-
-    def _migrate(self, domain, destination, params, flags):
-        """Do what libvirt does: the guest runs on the other host."""
-        here = next(name for name, compute in self.computes.items()
-                    if compute.driver._host.get_connection()
-                    is domain._connection)
-        there, = set(self.hosts) - {here}
-        connection = self.computes[there].driver._host.get_connection()
-        # Nova's fixture announces the new domain before it has a name.
-        connection._event_callbacks.clear()
-        connection.createXML(params['destination_xml'], 'flags')
-        domain.complete_job()
 
     def become(self, images_type, names=None, use_cow_images=True):
         """Restart hosts with another images_type; their guests run on."""

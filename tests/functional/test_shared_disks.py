@@ -111,19 +111,7 @@ class LiveMigrationTest(test_moves.MovesTestCase):
 
     def setUp(self):
         super().setUp()
-        self.useFixture(fixtures.MonkeyPatch(
-            'nova.tests.fixtures.libvirt.Domain.migrateToURI3',
-            self._migrate))
-
-    def _migrate(self, domain, destination, params, flags):
-        """Do what libvirt does: the guest runs on the other host."""
-        connections = {name: self.driver(name)._host.get_connection()
-                       for name in self.hosts}
-        # Nova's fixture announces the new domain before it has a name.
-        connections['node2']._event_callbacks.clear()
-        connections['node2'].createXML(params['destination_xml'], 'flags')
-        connections['node1'].lookupByUUIDString(
-            self.server['id']).complete_job()
+        self.let_guests_migrate()
 
     def migrate(self, *outcomes):
         self.api.post_server_action(self.server['id'], {'os-migrateLive': {
