@@ -154,7 +154,10 @@ class InPartsTest(InPartsTestCase):
         with subprocess.Popen(
                 [*commands.PROGRAM, *self.argv('--all', '--rate', '2')],
                 cwd=commands.TOP, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, text=True) as process:
+                stderr=subprocess.PIPE, text=True,
+                # A job in the background of a shell ignores it.
+                preexec_fn=lambda: signal.signal(
+                    signal.SIGINT, signal.SIG_DFL)) as process:
             for line in process.stderr:
                 if re.search(r'[1-9]\d % of', line):
                     process.send_signal(signal.SIGINT)
