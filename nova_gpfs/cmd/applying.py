@@ -41,11 +41,10 @@ from nova_gpfs import policy
 APPLIED = 'applied'
 FAILED = 'failed'
 GONE = 'gone'
-MOVING = 'is on the move'
 SHARES = 'shares blocks with its master'
 WOULD = 'would be applied'
 WOULD_PARTLY = 'would be applied in part'
-_DONE_NOTHING = (SHARES, WOULD, WOULD_PARTLY, MOVING)
+_DONE_NOTHING = (SHARES, WOULD, WOULD_PARTLY, drift.MOVING)
 
 Say = Callable[[str], None]
 
@@ -123,10 +122,9 @@ class _Run:
             self._say(line)
 
     def _one(self, one: drift.Seen) -> policies.Row:
-        if _moves(one):
-            return {**_row(one, MOVING), 'why': [
-                f'{one.disk.directory}_resize is there: confirm or revert '
-                'the resize or migration of the instance first']}
+        moving = one.disk.moving
+        if moving:
+            return {**_row(one, drift.MOVING), 'why': [moving]}
         commands = [command.argv() for command in self._commands(one)]
         if not commands:
             return {**_row(one, SHARES), 'why': list(one.verdict.why)}
@@ -173,7 +171,7 @@ class _Run:
                 data_replicas=one.given.data_replicas,
                 metadata_replicas=one.given.metadata_replicas)
         self._storage.guard.check()
-        if _moves(one):
+        if one.disk.moving:
             # The record is what nova-compute makes of it now.
             return
         record = placements.read(one.disk.directory)
@@ -191,11 +189,6 @@ class _Run:
         elif again.verdict.shared:
             result = SHARES
         return {**_row(one, result), 'why': list(again.verdict.why)}
-
-
-def _moves(one: drift.Seen) -> bool:
-    """Whether a resize or migration of the instance is not over yet."""
-    return os.path.lexists(one.disk.directory + '_resize')
 
 
 def _possible(one: drift.Seen) -> model.Placement:

@@ -39,6 +39,10 @@ from nova_gpfs import sealed
 #: These are of the file system, not of one disk: nothing else would work.
 HOPELESS = (errors.NotMounted, errors.NotReady, errors.ProgramMissing,
             errors.WrongFileSystem)
+#: A result of what is left alone until a resize or migration is over.
+MOVING = 'is being moved'
+_ASIDE = ('{} is there: confirm or revert the resize, or wait for the move '
+          'to end')
 _NO_RECORD = 'no record: defaults of nova.conf'
 
 
@@ -56,6 +60,12 @@ class Disk:
     @property
     def directory(self) -> str:
         return os.path.dirname(self.path)
+
+    @property
+    def moving(self) -> str:
+        """Why its instance counts as being moved, '' if it does not."""
+        aside = self.directory + '_resize'
+        return _ASIDE.format(aside) if os.path.lexists(aside) else ''
 
 
 @dataclasses.dataclass(frozen=True)

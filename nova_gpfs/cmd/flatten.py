@@ -36,13 +36,10 @@ FLAT = 'flattened'
 FAILED = 'failed'
 GONE = 'gone'
 IN_USE = 'in use'
-MOVING = 'is being moved'
 WOULD = 'would be flattened'
 _WELL = (FLAT, GONE, WOULD)
 
 _STOP = 'stop the instance, or give --running and read what that means first'
-_ASIDE = ('{} is there: confirm or revert the resize, or wait for the move '
-          'to end')
 
 Say = Callable[[str], None]
 
@@ -146,9 +143,8 @@ class _Run:
 
     def _require_idle(self, disk: drift.Disk) -> None:
         """Refuse a disk that something else may be about to change."""
-        aside = disk.directory + '_resize'
-        if os.path.lexists(aside):
-            raise _Refused(MOVING, _ASIDE.format(aside))
+        if disk.moving:
+            raise _Refused(drift.MOVING, disk.moving)
         if not self._options.running:
             try:
                 image_locks.require_closed(disk.path)

@@ -41,12 +41,11 @@ def mark(directory, instance):
     os.replace(unfinished, path)
 
 
-def belongs_to_other(directory, instance, migration):
+def belongs_to_other(directory, instance):
     """Whether a directory was set aside, and for another migration.
 
-    Not where nothing is noted: earlier releases did not. Which migration
-    Nova names where two have finished is left to the database, so that of
-    the instance counts as well.
+    Not where nothing is noted: earlier releases did not. The instance says
+    which is its own; where two have finished, Nova may name either of them.
     """
     try:
         with open(os.path.join(directory, NAME), encoding='ascii') as f:
@@ -54,7 +53,7 @@ def belongs_to_other(directory, instance, migration):
     except (FileNotFoundError, ValueError):
         return False
     move = instance.migration_context
-    return noted not in (migration.id, move and move.migration_id)
+    return move is not None and noted != move.migration_id
 
 
 def forget(directory):

@@ -255,14 +255,14 @@ class Moves(driver.LibvirtDriver):
     def finish_revert_migration(self, context, instance, network_info,
                                 migration, *args, **kwargs):
         """Put the old disks back, then drop the parents of the new ones."""
-        self._drop_older_disks(instance, migration)
+        self._drop_older_disks(instance)
         super().finish_revert_migration(context, instance, network_info,
                                         migration, *args, **kwargs)
         self._tidy(instance)
         with contextlib.suppress(OSError):
             aside.forget(libvirt_utils.get_instance_path(instance))
 
-    def _drop_older_disks(self, instance, migration):
+    def _drop_older_disks(self, instance):
         """Remove what an earlier move has left, before Nova takes it.
 
         That is after a crash early in a move. Whoever reverts a move has
@@ -275,8 +275,7 @@ class Moves(driver.LibvirtDriver):
         top = libvirt_utils.get_instance_path(instance)
         self._storage.guard.check()
         if (_disks(top + '_resize') <= _disks(top)
-                and aside.belongs_to_other(top + '_resize', instance,
-                                           migration)):
+                and aside.belongs_to_other(top + '_resize', instance)):
             LOG.warning('%s_resize is of an earlier move; the disks that are '
                         'there stay', top, instance=instance)
             self._storage.trash.discard(top + '_resize')

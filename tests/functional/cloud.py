@@ -224,6 +224,16 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
         """Return the libvirt of a host, which knows its guests."""
         return compute.driver._host.get_connection()
 
+    def service(self, host):
+        """Return the id of a host's nova-compute in the API."""
+        return next(each['id'] for each in self.api.get_services(
+            binary='nova-compute') if each['host'] == host)
+
+    def put_down(self, host):
+        """Let nova-compute be gone, and Nova know it."""
+        self.computes[host].stop()
+        self.api.put_service_force_down(self.service(host), True)
+
     def let_guests_migrate(self):
         """Do what libvirt does, where Nova's fixture refuses to."""
         self.useFixture(fixtures.MonkeyPatch(
@@ -269,6 +279,19 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
                 break
             time.sleep(0.1)
         self.fail(f'{expected_state} was expected, found {found}')
+
+    def wait_for_no_task(self, server=None):
+        """Wait until nothing goes on with a server; return it.
+
+        :param server: ``self.server`` by default
+        """
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            found = self.api.get_server((server or self.server)['id'])
+            if found['OS-EXT-STS:task_state'] is None:
+                return found
+            time.sleep(0.1)
+        self.fail(f'a task goes on: {found}')
 
     # Nova waits for five or ten seconds, which a busy machine does not meet.
     def _wait_for_migration_status(self, *args):

@@ -140,16 +140,6 @@ class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
             time.sleep(0.05)
         self.fail(f'{server_id} was not deleted')
 
-    def service(self, host):
-        """Return the id of a host's nova-compute in the API."""
-        return next(each['id'] for each in self.api.get_services(
-            binary='nova-compute') if each['host'] == host)
-
-    def put_down(self, host):
-        """Let nova-compute be gone, and Nova know it."""
-        self.computes[host].stop()
-        self.api.put_service_force_down(self.service(host), True)
-
     def bring_up(self, host):
         """Let nova-compute start again on a host whose guests run on."""
         connection = self.connection(self.computes.pop(host))

@@ -141,10 +141,6 @@ class CostsTestCase(test_placement.PolicyTestCase):
         self.wait_for(self.server, expected_state)
         return self.wait_for_no_task()
 
-    def wait_for_no_task(self):
-        return self._wait_for_server_parameter(
-            self.server, {'OS-EXT-STS:task_state': None})
-
     def snapshot(self):
         image_id = self.api.post_server_action(
             self.server['id'], {'createImage': {'name': 'snap'}})['image_id']
@@ -237,10 +233,7 @@ class LifeCostsTest(CostsTestCase):
         guest.undefine()
 
     def _evacuate(self):
-        self.computes['node2'].stop()
-        service = next(each for each in self.api.get_services(
-            binary='nova-compute') if each['host'] == 'node2')
-        self.api.put_service_force_down(service['id'], True)
+        self.put_down('node2')
         self.begin()
         self.api.post_server_action(self.server['id'], {
             'evacuate': {'host': 'node1'}})

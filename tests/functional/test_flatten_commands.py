@@ -244,17 +244,22 @@ class RefusalTest(InPartsTestCase):
         self.assertEqual((0, ['flattened']), (code, self.results(document)))
         self.assertFalse(self.hangs(path))
 
-    def test_a_guest_that_starts_meanwhile_has_its_disk_left_alone(self):
-        instance, path = self.chain()
+    def flatten_while_it_starts(self, progress, instance, path):
+        """Let QEMU lock a disk once so much of it is flat."""
         opened = []
 
         def say(line):
-            if '40 %' in line:
+            if progress in line:
                 opened.append(test_image_locks.lock(path, 201))
 
-        document, code = flatten.flatten(self.host(), [instance],
-                                         flatten.Options(), say)
+        answer = flatten.flatten(self.host(), [instance], flatten.Options(),
+                                 say)
         opened.pop().close()
+        return answer
+
+    def test_a_guest_that_starts_meanwhile_has_its_disk_left_alone(self):
+        instance, path = self.chain()
+        document, code = self.flatten_while_it_starts('40 %', instance, path)
         self.assertEqual((1, ['in use']), (code, self.results(document)))
         self.assertEqual(3, self.gpfs.copied(path))
         self.assertTrue(self.hangs(path))
@@ -263,15 +268,8 @@ class RefusalTest(InPartsTestCase):
 
     def test_a_guest_that_starts_in_the_end_keeps_its_disk_a_clone(self):
         instance, path = self.chain()
-        opened = []
-
-        def say(line):
-            if '100 %' in line:
-                opened.append(test_image_locks.lock(path, 201))
-
-        document, _code = flatten.flatten(self.host(), [instance],
-                                          flatten.Options(), say)
-        opened.pop().close()
+        document, _code = self.flatten_while_it_starts('100 %', instance,
+                                                       path)
         self.assertEqual(['in use'], self.results(document))
         self.assertTrue(self.hangs(path))
 

@@ -92,10 +92,7 @@ class FollowingTest(FollowingTestCase):
         self.assertEqual('2', self.given())
 
     def test_an_evacuated_instance_writes_near_its_new_host(self):
-        self.computes['node2'].stop()
-        service = next(each for each in self.api.get_services(
-            binary='nova-compute') if each['host'] == 'node2')
-        self.api.put_service_force_down(service['id'], True)
+        self.put_down('node2')
         self.api.post_server_action(self.server['id'], {
             'evacuate': {'host': 'node3'}})
         server = self.wait_for_host('node3')

@@ -110,14 +110,6 @@ class MovesTestCase(cloud.CloudTestCase):
     def revert(self):
         return self.act({'revertResize': None}, 'ACTIVE')
 
-    def wait_for_no_task(self):
-        for _ in range(300):
-            found = self.api.get_server(self.server['id'])
-            if found['OS-EXT-STS:task_state'] is None:
-                return found
-            time.sleep(0.1)
-        self.fail(f'a task goes on: {found}')
-
     def revive(self):
         """Do as an operator does after a failed move."""
         self.api.post_server_action(
@@ -517,17 +509,8 @@ class LeftoverTest(MovesTestCase):
         os.mkdir(trash)
 
     def test_old_disks_that_stay_do_not_fail_a_confirmation(self):
-        self.act({'migrate': None}, 'VERIFY_RESIZE')
         before = self.digests()
-        trash = os.path.join(self.instances_path, '_gpfs', 'trash')
-        os.rmdir(trash)
-        with mock.patch('nova.virt.libvirt.driver.shutil.rmtree',
-                        autospec=True), mock.patch(
-                            'nova.virt.libvirt.driver.time.sleep',
-                            autospec=True, side_effect=briefly):
-            self.confirm()
-        os.mkdir(trash)
-        self.assertEqual(['', '_resize'], self.directories())
+        self.leave_the_old_disks()
         self.assertEqual(before, self.digests())
         self.delete()
         self.assert_nothing_is_left()
@@ -578,10 +561,7 @@ class LeftoverTest(MovesTestCase):
 
     def test_a_host_that_comes_back_keeps_the_disks_of_the_evacuated(self):
         """Launchpad bug 2085975: could not ask, so it is not shared."""
-        self.computes['node1'].stop()
-        service = next(each for each in self.api.get_services(
-            binary='nova-compute') if each['host'] == 'node1')
-        self.api.put_service_force_down(service['id'], True)
+        self.put_down('node1')
         self.api.post_server_action(
             self.server['id'], {'evacuate': {'host': 'node2'}})
         self._wait_for_migration_status(self.server, ['done'])

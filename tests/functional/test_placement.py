@@ -345,10 +345,7 @@ class EvacuationTest(PolicyTestCase):
         self.image_id = self.glance.add('image', self.image, 'qcow2')
 
     def evacuate(self, server):
-        self.computes['node1'].stop()
-        service = next(each for each in self.api.get_services(
-            binary='nova-compute') if each['host'] == 'node1')
-        self.api.put_service_force_down(service['id'], True)
+        self.put_down('node1')
         self.api.post_server_action(server['id'], {
             'evacuate': {'host': 'node2'}})
         self._wait_for_migration_status(server, ['done'])

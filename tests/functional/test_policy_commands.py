@@ -528,7 +528,7 @@ class ApplyTest(CommandsTestCase):
         code, found, _err = self.run_program(
             'apply', '--instance', os.path.basename(directory))
         (row,) = found['disks']
-        self.assertEqual((1, 'is on the move'), (code, row['result']))
+        self.assertEqual((1, 'is being moved'), (code, row['result']))
         self.assertEqual(before, self.changes())
 
     def test_no_record_is_written_of_one_that_begins_to_move(self):

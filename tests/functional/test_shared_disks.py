@@ -43,12 +43,6 @@ class EvacuationTest(test_moves.MovesTestCase):
         status = os.stat(path)
         return status.st_ino, status.st_mtime_ns, cloud.read(path)
 
-    def die(self):
-        self.computes['node1'].stop()
-        service = next(each for each in self.api.get_services(
-            binary='nova-compute') if each['host'] == 'node1')
-        self.api.put_service_force_down(service['id'], True)
-
     def evacuate(self, outcome='done'):
         self.api.post_server_action(self.server['id'], {
             'evacuate': {'host': 'node2'}})
@@ -66,7 +60,7 @@ class EvacuationTest(test_moves.MovesTestCase):
         The config drive belonged to a user that could not write to it from
         the other host; it is left as it is.
         """
-        self.die()
+        self.put_down('node1')
         with mock.patch.object(
                 libvirt_driver.LibvirtDriver, '_create_guest_with_network',
                 autospec=True, side_effect=OSError('no guest')):

@@ -129,14 +129,6 @@ class SnapshotsTestCase(cloud.CloudTestCase):
         self.api.post_server_action(self.server['id'], action)
         return self.wait_for(self.server, expected_state)
 
-    def wait_for_no_task(self):
-        for _ in range(600):
-            found = self.api.get_server(self.server['id'])
-            if found['OS-EXT-STS:task_state'] is None:
-                return
-            time.sleep(0.05)
-        self.fail(f'a task goes on: {found}')
-
     def snapshot(self):
         """Make a snapshot and return the id of the image."""
         image_id = self.api.post_server_action(
