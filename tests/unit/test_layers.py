@@ -30,7 +30,7 @@ VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
     'capacity', 'collection', 'conf', 'conf_policies', 'digest', 'guard',
-    'hosts', 'incoming', 'locality', 'lookup', 'masters', 'mm', 'mmdriver',
+    'hosts', 'image_location', 'image_store', 'incoming', 'locality', 'lookup', 'masters', 'mm', 'mmdriver',
     'offer', 'parents', 'placements', 'policy', 'privsep', 'probe', 'qcow2',
     'run', 'sealed', 'storage', 'trash', 'whereabouts'}
 
@@ -60,6 +60,8 @@ MAY_IMPORT = {
     'placements': VALUES | {'policy'},
     'locality': frozenset(),
     'location': VALUES | {'driver'},
+    'image_location': VALUES | {'location'},
+    'image_store': VALUES,
     'mmdriver': VALUES | {'conf', 'driver', 'libgpfs', 'lookup', 'mm',
                           'privsep', 'run'},
     'guard': GPFS,
