@@ -11,3 +11,20 @@
 # under the License.
 
 """The part that lives inside nova-scheduler."""
+
+from __future__ import annotations
+
+import importlib
+
+
+def __getattr__(name: str) -> object:
+    """Return what ``module:object`` names, as entry points write it.
+
+    Nova cuts a name in weight_classes at its last dot (oslo_utils,
+    importutils.import_class), so that nova_gpfs.scheduler.weights:X asks this
+    package for an attribute called weights:X.
+    """
+    module, colon, attribute = name.partition(':')
+    if not colon or module != 'weights':
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(f'{__name__}.{module}'), attribute)

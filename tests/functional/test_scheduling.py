@@ -120,7 +120,7 @@ class LocalityTest(SchedulingTestCase):
         super()._configure()
         self.flags(weight_classes=[
             'nova.scheduler.weights.all_weighers',
-            'nova_gpfs.scheduler.weights.LocalityWeigher'],
+            'nova_gpfs.scheduler.weights:LocalityWeigher'],
             group='filter_scheduler')
         self.flags(locality_weight_multiplier=100.0, group='gpfs')
         # Each host has an address of its own.

@@ -57,12 +57,22 @@ class LocalityWeigherTest(test.NoDBTestCase):
             [weights.LocalityWeigher()], hosts, spec)
         return {each.obj.host: each.weight for each in weighed}
 
-    def test_nova_finds_it_by_the_name_in_the_documentation(self):
-        found = nova_weights.HostWeightHandler().get_matching_classes([
-            'nova.scheduler.weights.all_weighers',
-            'nova_gpfs.scheduler.weights.LocalityWeigher'])
-        self.assertIn(weights.LocalityWeigher, found)
-        self.assertGreater(len(found), 2)
+    def found(self, name):
+        return nova_weights.HostWeightHandler().get_matching_classes([
+            'nova.scheduler.weights.all_weighers', name])
+
+    def test_nova_finds_it_by_the_names_in_the_documentation(self):
+        for name in ('nova_gpfs.scheduler.weights.LocalityWeigher',
+                     'nova_gpfs.scheduler.weights:LocalityWeigher'):
+            found = self.found(name)
+            self.assertIn(weights.LocalityWeigher, found)
+            self.assertGreater(len(found), 2)
+
+    def test_another_name_is_as_unknown_as_ever(self):
+        for name in ('nova_gpfs.scheduler.weights:Locality',
+                     'nova_gpfs.scheduler.weight:LocalityWeigher',
+                     'nova_gpfs.scheduler.LocalityWeigher'):
+            self.assertRaises(ImportError, self.found, name)
 
     def test_a_host_near_the_blocks_is_preferred(self):
         self.assertEqual({'far': 0, 'near': 1.0}, self.weights(
