@@ -19,6 +19,7 @@ import struct
 from unittest import mock
 
 from nova import exception
+from nova.tests import fixtures as nova_fixtures
 from nova.virt.libvirt import imagecache
 from oslo_utils.fixture import uuidsentinel as uuids
 
@@ -243,3 +244,55 @@ class PrefetchTest(ImageCacheTestCase):
         self.cache(self.image_id)
         self.run_pass()
         self.assertEqual([self.key], self.masters())
+
+
+class AggregateTest(ImageCacheTestCase):
+    """PUT /os-aggregates/{id}/images, through API, conductor and hosts."""
+
+    hosts = ('node1', 'node2', 'node3')
+
+    def _configure(self):
+        super()._configure()
+        # The conductor asks all three at once.
+        self.flags(precache_concurrency=3, group='image_cache')
+
+    def _use_fixtures(self):
+        self.notifier = self.useFixture(
+            nova_fixtures.NotificationFixture(self))
+        super()._use_fixtures()
+
+    def cache(self, image_id):
+        """Return {host: (cached, failed)} as Nova reports it."""
+        aggregate = self.api.post_aggregate({'aggregate': {'name': 'all'}})
+        for host in self.hosts:
+            self.api.add_host_to_aggregate(aggregate['id'], host)
+        self.api.api_post(f'/os-aggregates/{aggregate["id"]}/images',
+                          {'cache': [{'id': image_id}]},
+                          check_response_status=[202])
+        self.said('end', 1)
+        payloads = [each['payload']['nova_object.data']
+                    for each in self.said('progress', len(self.hosts))]
+        return {each['host']: (each['images_cached'], each['images_failed'])
+                for each in payloads}
+
+    def said(self, phase, count):
+        return self.notifier.wait_for_versioned_notifications(
+            f'aggregate.cache_images.{phase}', n_events=count,
+            timeout=cloud.PATIENCE)
+
+    def test_the_image_is_fetched_once_for_all_hosts(self):
+        self.assertEqual(
+            dict.fromkeys(self.hosts, ([self.image_id], [])),
+            self.cache(self.image_id))
+        self.assertIn('1 cached, 2 existing, 0 errors',
+                      self.stdlog.logger.output)
+        self.assertEqual([self.image_id], self.glance.downloads)
+        self.assertEqual([self.key], self.masters())
+        self.assert_storage_is_consistent()
+
+    def test_what_cannot_be_cached_is_said_of_every_host(self):
+        image = self.glance.add('broken', b'QFI\xfb and no more', 'qcow2')
+        self.assertEqual(dict.fromkeys(self.hosts, ([], [image])),
+                         self.cache(image))
+        self.assertEqual([], self.masters())
+        self.assert_storage_is_consistent()
