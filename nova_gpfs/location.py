@@ -58,7 +58,7 @@ def require_active(cluster: model.Cluster) -> None:
 
 def _file_system_of(driver: gpfs_driver.GpfsDriver,
                     path: str) -> model.FileSystem:
-    device = gpfs_device(_mount_table(), os.path.realpath(path))
+    device = mounted_device(path)
     if device is not None:
         return driver.file_system(device)
     covering = [fs for fs in driver.file_systems()
@@ -66,6 +66,11 @@ def _file_system_of(driver: gpfs_driver.GpfsDriver,
     if not covering:
         raise errors.NotMounted(f'no file system of the cluster covers {path}')
     return max(covering, key=lambda fs: len(fs.mount_point))
+
+
+def mounted_device(path: str) -> str | None:
+    """Return the GPFS device that the mount table has over ``path``."""
+    return gpfs_device(_mount_table(), os.path.realpath(path))
 
 
 def _mount_table() -> str:

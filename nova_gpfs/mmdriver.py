@@ -66,10 +66,16 @@ _VAGUE = (errors.CommandFailed, errors.NotGpfs, errors.NotPermitted,
 
 
 def from_conf(conf: cfg.ConfigOpts) -> MmDriver:
-    """Return the driver that the options of ``[gpfs]`` describe.
+    """Return the driver that the options of ``[gpfs]`` describe."""
+    return MmDriver(transport(conf), privsep.give,
+                    libgpfs.Library(conf.gpfs.library))
 
-    Commands named by ``rootless_commands`` run as the current user, all
-    others in the privileged daemon.
+
+def transport(conf: cfg.ConfigOpts) -> base.Transport:
+    """Return what runs commands as the options of ``[gpfs]`` say.
+
+    Those named by ``rootless_commands`` run as the current user, all others
+    in the privileged daemon.
     """
     local = run.Local(conf.gpfs.mm_path, conf.gpfs.command_timeout,
                       conf.gpfs.copy_timeout)
@@ -80,7 +86,7 @@ def from_conf(conf: cfg.ConfigOpts) -> MmDriver:
             return local(command)
         return privsep.run(command)
 
-    return MmDriver(route, privsep.give, libgpfs.Library(conf.gpfs.library))
+    return route
 
 
 class MmDriver(driver.GpfsDriver):

@@ -67,13 +67,24 @@ def require_one_fileset(driver: gpfs_driver.GpfsDriver,
 
 def try_clone(driver: gpfs_driver.GpfsDriver,
               layout: gpfs_layout.Layout) -> None:
-    """Seal a small file, clone it, write to the clone, remove both.
+    """Make a clone below ``incoming`` and remove all of it.
 
     :raises errors.ClonesNotSupported: the clone is not what it must be
     :raises errors.GpfsError: GPFS refuses; the error says why
     """
     room = os.path.join(layout.incoming, f'probe.{uuid.uuid4().hex}')
     os.mkdir(room, 0o700)
+    try:
+        try_clone_in(driver, room)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def try_clone_in(driver: gpfs_driver.GpfsDriver, room: str) -> None:
+    """Seal a small file, clone it, write to the clone, remove both.
+
+    :param room: a directory that is empty; raises as ``try_clone`` does
+    """
     parent, clone = os.path.join(room, 'parent'), os.path.join(room, 'clone')
     try:
         with open(parent, 'xb') as f:
@@ -108,4 +119,3 @@ def _remove(room: str, clone: str, parent: str) -> None:
             LOG.warning('GPFS does not let %s go (%s); unfinished masters '
                         'will stay below %s', path, error.strerror,
                         os.path.dirname(room))
-    shutil.rmtree(room, ignore_errors=True)

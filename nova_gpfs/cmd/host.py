@@ -85,25 +85,35 @@ def _name(uid: int) -> str:
         return f'user number {uid}'
 
 
-def from_files(config_files: Sequence[str],
-               config_dirs: Sequence[str]) -> Host:
+def from_files(config_files: Sequence[str], config_dirs: Sequence[str],
+               otherwise: str = '') -> Host:
     """Read nova.conf as nova-compute does, or other files and directories.
 
+    :param otherwise: instances_path where nothing says it
     :raises errors.Misconfigured: it says too little, or what cannot be
     :raises cfg.Error: a file is not there or cannot be read
     """
     CONF([f'--config-file={path}' for path in config_files]
          + [f'--config-dir={path}' for path in config_dirs],
          project='nova', prog='nova-compute')
+    return as_configured(otherwise)
+
+
+def as_configured(otherwise: str = '') -> Host:
+    """Return the host of the configuration that was read before.
+
+    Raises as ``from_files`` does.
+    """
     gpfs_conf.register(CONF)
     novas = nova_options.read(CONF)
-    if not novas.instances_path:
+    instances_path = novas.instances_path or otherwise
+    if not instances_path:
         raise errors.Misconfigured(
             'neither instances_path nor state_path is set in '
             + (', '.join(CONF.config_file) or 'any file; name nova.conf with '
                '--config-file'))
     privsep.start_with(nova_options.root_helper(novas))
-    return _host(os.path.abspath(novas.instances_path))
+    return _host(os.path.abspath(instances_path))
 
 
 def master_ages() -> collection.Ages:

@@ -29,6 +29,7 @@ from oslo_config import cfg
 
 from nova_gpfs.cmd import applying
 from nova_gpfs.cmd import caching
+from nova_gpfs.cmd import checking
 from nova_gpfs.cmd import drift
 from nova_gpfs.cmd import fetching
 from nova_gpfs.cmd import flatten
@@ -53,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING,
                         format=f'{NAME}: %(message)s')
     try:
-        host = hosts.from_files(arguments.config_file, arguments.config_dir)
+        host = hosts.from_files(arguments.config_file, arguments.config_dir,
+                                arguments.otherwise(arguments))
         document, code = arguments.work(host, arguments)
     except (errors.GpfsError, cfg.Error, OSError) as error:
         printing.say(f'{NAME}: {" ".join(str(error).split())}')
@@ -76,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     group = groups.add_parser('cache', help=text, description=text)
     _add_cache(group.add_subparsers(required=True, metavar='COMMAND'))
     _add_flatten(groups)
+    check = add(groups, 'check', 'try out what this cluster does where GPFS '
+                'is not documented, without harm', checking.work)
+    checking.add_arguments(check)
+    # The first thing that is run on a cluster; nova.conf may come later.
+    check.set_defaults(otherwise=lambda arguments: arguments.directory)
     return parser
 
 
@@ -97,7 +104,7 @@ def add(commands: Commands[argparse.ArgumentParser], name: str, text: str,
     """Add a command of a group; ``work`` does it and returns its answer."""
     parser = commands.add_parser(name, help=text, description=text)
     _add_everywhere(parser, *[argparse.SUPPRESS] * 3)
-    parser.set_defaults(work=work)
+    parser.set_defaults(work=work, otherwise=lambda _arguments: '')
     return parser
 
 

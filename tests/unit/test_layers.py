@@ -79,6 +79,7 @@ MAY_IMPORT = {
         'audit', 'collection', 'guard', 'hosts', 'masters', 'parents',
         'policy', 'sealed', 'trash', 'whereabouts'},
     'flattening': GPFS | {'storage'},
+    'trials': GPFS | {'libgpfs', 'mm', 'probe'},
     'config_source': frozenset({'compute', 'conf'}),
     # nova-api and nova-scheduler stand on hosts without GPFS: they get rules
     # and values, and nothing that runs a command or reads a file.
@@ -87,7 +88,7 @@ MAY_IMPORT = {
     'compute': BELOW_NOVA,
     'glance': BELOW_NOVA,
     'cmd': BELOW_NOVA | {'audit', 'compute', 'flattening', 'image_locks',
-                         'nova_options'},
+                         'libgpfs', 'nova_options', 'trials'},
     'sim': frozenset(),
 }
 
