@@ -26,8 +26,14 @@ from nova_gpfs.mm import mmgetstate
 from nova_gpfs import mmdriver
 from nova_gpfs import model
 from nova_gpfs import run
+from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import cluster
+from nova_gpfs.sim import mmchattr
+from nova_gpfs.sim import mmclone
+from nova_gpfs.sim import mmlsfileset
+from nova_gpfs.sim import program as programs
 from nova_gpfs.sim import spec
+from nova_gpfs.sim import store
 from nova_gpfs.sim import switches
 from nova_gpfs.trials import base
 from nova_gpfs.trials import locks
@@ -38,6 +44,8 @@ from tests import sim_library
 
 NODE = 'node1'
 NOBODY = 65534
+# Loaded before the user changes, who may not be able to.
+LOADED = (mmchattr, mmclone, mmlsfileset, pwd)
 TRIALS = {trial.name: trial for trial in table.TRIALS}
 FOR_USERS = {name for name in TRIALS if name.startswith('user-runs-')} | {
     'pool-change'}
@@ -49,18 +57,7 @@ def _spec():
     system.filesets.append(spec.Fileset('other', 'other'))
     system.nsds = [disk for disk in system.nsds
                    if (disk.pool, disk.failure_group) != ('fast', '3')]
-    return spec.Spec(file_systems=[system])
-
-
-def as_user(user, work):
-    """Run commands as another user, the rest of the process as root."""
-    def transport(command):
-        os.seteuid(user)
-        try:
-            return work(command)
-        finally:
-            os.seteuid(0)
-    return transport
+    return spec.Spec(file_systems=[system], shared=True)
 
 
 class TrialsTestCase(test_base.BaseTestCase):
@@ -131,26 +128,34 @@ class SwitchesTest(TrialsTestCase):
         if os.geteuid() != 0:
             self.skipTest('needs root, to be another user')
         self.cluster.set_switch('superuser', 'root')
-        os.chmod(self.top, 0o755)
+        for directory in (self.top, self.nova):
+            os.chmod(directory, 0o755)
         for name in FOR_USERS:
             if not TRIALS[name].switch:
                 continue
             with self.subTest(name), mock.patch.object(
                     os, 'geteuid', return_value=NOBODY):
-                found = self.answers(name, direct=self.everybody)
+                found = self.answers(name, direct=self.as_nobody)
             self.assertEqual(
                 {each: each for each in
                  switches.SWITCHES[TRIALS[name].switch].alternatives}, found)
 
-    def everybody(self, command):
-        """Run a command as nobody, who may reach the files of the trial."""
+    def as_nobody(self, command):
+        """Run a command of the simulator as a user who owns the files."""
         for top, _directories, files in os.walk(self.scratch):
             os.chmod(top, 0o777)
             for name in files:
                 os.chown(os.path.join(top, name), NOBODY, -1)
-        os.chmod(self.nova, 0o755)
-        self.assertTrue(pwd.getpwuid(NOBODY))
-        return as_user(NOBODY, self.local)(command)
+        program, *arguments = command.argv()
+        os.seteuid(NOBODY)
+        try:
+            with store.Store(self.cluster.directory) as state:
+                call = calls.Call(program, NODE, arguments, state)
+                programs.serve(call)
+        finally:
+            os.seteuid(0)
+        return model.Result(call.code, '\n'.join(call.out),
+                            '\n'.join(call.err))
 
     def test_every_switch_has_a_trial_or_a_reason(self):
         tried = {trial.switch for trial in TRIALS.values() if trial.switch}

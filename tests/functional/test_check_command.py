@@ -1,0 +1,229 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""nova-gpfs check, as a program on a simulated cluster."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import fixtures
+
+from nova_gpfs.trials import base as trials
+from nova_gpfs.trials import scratch
+from nova_gpfs.trials import table
+from tests.functional import test_policy_commands as commands
+from tests import sim_library
+
+SECONDS = 120
+#: What the simulator on plain files is known to do otherwise than GPFS.
+KINDER = {'unlink-parent-with-children', 'replace-parent-with-children',
+          'write-parent', 'truncate-parent', 'mount-table'}
+
+
+def tree(top):
+    """Return all that is below a directory, with times and content."""
+    found = {}
+    for path, directories, files in os.walk(top):
+        for name in directories + files:
+            each = os.path.join(path, name)
+            status = os.lstat(each)
+            with open(each, 'rb') if name in files else open(
+                    os.devnull, 'rb') as file:
+                found[each] = (status.st_ino, status.st_mode,
+                               status.st_nlink, file.read())
+            if name in files:
+                found[each] += (status.st_mtime_ns,)
+    return found
+
+
+class CheckTestCase(commands.CommandsTestCase):
+
+    def setUp(self):
+        super().setUp()
+        if not sim_library.reason_not():
+            self.configure(f'library = {self.gpfs.library("node1")}')
+        self.fs = self.gpfs.mount_point('fs0')
+
+    def words(self, *words, conf=None):
+        conf = conf or self.nova_conf
+        return [*commands.PROGRAM, f'--config-file={conf}',
+                f'--config-dir={os.path.dirname(conf)}', '--format=json',
+                'check', self.instances_path, *words]
+
+    def start(self, *words, conf=None):
+        process = subprocess.Popen(
+            self.words(*words, conf=conf), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=commands.TOP)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        return process
+
+    def run_check(self, *words, conf=None):
+        """Run it to its end; return exit code, document and stderr."""
+        process = self.start(*words, conf=conf)
+        out, err = process.communicate(timeout=SECONDS)
+        return process.returncode, json.loads(out) if out else None, err
+
+    def wait_until(self, condition):
+        end = time.monotonic() + SECONDS
+        while not condition():
+            self.assertLess(time.monotonic(), end, 'it did not come to that')
+            time.sleep(0.02)
+
+    def scratches(self):
+        return scratch.all_below(self.instances_path)
+
+    def interrupted(self, number):
+        """End a run by a signal amid its trials; return the exit code."""
+        before = self.scratches()
+        process = self.start()
+        self.wait_until(lambda: any(
+            os.path.exists(os.path.join(each, 'clone-depth', 'parent1'))
+            for each in set(self.scratches()) - set(before)))
+        process.send_signal(number)
+        process.communicate(timeout=SECONDS)
+        return process.returncode
+
+
+class CheckTest(CheckTestCase):
+
+    def node2_conf(self):
+        """Write the configuration of a second host; return its path."""
+        with open(self.nova_conf) as file:
+            text = file.read().replace(self.mm_path,
+                                       self.gpfs.bin_dir('node2'))
+        os.mkdir(os.path.join(self.directory, 'node2'))
+        path = os.path.join(self.directory, 'node2', 'nova.conf')
+        with open(path, 'w') as file:
+            file.write(text)
+        return path
+
+    def test_a_cluster_is_tried_out_and_left_as_it_was(self):
+        record = os.path.join(self.directory, 'record.json')
+        node2, before = self.node2_conf(), tree(self.fs)
+        mark = len(self.gpfs.calls())
+        first = self.start('--second-host=node2', '--wait=100',
+                           f'--record={record}')
+        self.wait_until(lambda: any(
+            os.path.exists(os.path.join(each, 'meeting', 'invitation.json'))
+            for each in self.scratches()))
+        met, answer, _err = self.run_check('--meet', conf=node2)
+        out, _err = first.communicate(timeout=SECONDS)
+        document = json.loads(out)
+        states = {one['name']: one['state'] for one in document['findings']}
+        self.assertEqual((0, {'taken'}), (met, {
+            row['found'] for row in answer['locks']}))
+        # Plain files allow what GPFS does not.
+        self.assertEqual(1, first.returncode)
+        self.assertEqual(KINDER - {'mount-table'}, KINDER & {
+            name for name, state in states.items()
+            if state in (trials.WRONG, trials.DEGRADED)
+            and name != 'mount-table'})
+        self.assertEqual(set(), {
+            name for name, state in states.items()
+            if state in (trials.WRONG, trials.DEGRADED, trials.UNKNOWN)
+        } - KINDER - {'declone', 'link-count'})
+        for name in ('locks-between-hosts', 'ofd-locks-between-hosts',
+                     'clocks'):
+            self.assertEqual(trials.WORKS, states[name], document)
+        self.assertEqual(before, tree(self.fs))
+        self.assertEqual([], self.gpfs.check())
+        self.assert_only_in_scratch(self.gpfs.calls()[mark:])
+        self.assert_record(record, document)
+
+    def assert_only_in_scratch(self, calls):
+        """Look whether files were named outside the scratch directory."""
+        self.assertGreater(len(calls), len(table.TRIALS))
+        top = os.path.realpath(self.instances_path)
+        own = os.path.join(top, scratch.PREFIX)
+        for call in calls:
+            for word in call['argv'][1:]:
+                if os.path.realpath(word) == top:
+                    self.assertIn('mmlsattr', call['argv'][0])
+                elif word.startswith('/'):
+                    self.assertTrue(os.path.realpath(word).startswith(own),
+                                    call)
+
+    def assert_record(self, path, document):
+        self.assertEqual(0o600, os.stat(path).st_mode & 0o777)
+        with open(path) as file:
+            record = json.load(file)
+        self.assertEqual(1, record['version'])
+        self.assertEqual(document['findings'], record['findings'])
+        self.assertEqual(table.NOT_TRIED, record['not_tried'])
+        self.assertIn('mmclone copy', {row['command'] for row
+                                       in record['times']})
+        self.assertEqual('node1', record['cluster']['node_name'])
+        self.assertLess(100, len(record['calls']))
+
+    def test_an_interrupted_run_leaves_nothing(self):
+        before = tree(self.fs)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self.assertEqual(2, self.interrupted(number))
+            self.assertEqual(before, tree(self.fs))
+        self.assertEqual([], self.gpfs.check())
+
+    def test_the_next_run_removes_what_a_killed_one_has_left(self):
+        before = tree(self.fs)
+        self.assertEqual(-signal.SIGKILL, self.interrupted(signal.SIGKILL))
+        self.assertEqual(1, len(self.scratches()))
+        # The next run is cut off, too, once it has begun.
+        self.assertEqual(2, self.interrupted(signal.SIGTERM))
+        self.assertEqual(before, tree(self.fs))
+
+    def test_a_cluster_that_goes_away_ends_it_with_a_report(self):
+        self.gpfs.faults.add('mmclone copy', 'fail', nth=1, text=(
+            'Failed to connect to file system daemon: No such process'))
+        self.gpfs.faults.add('mmclone show', 'fail', nth=0, text=(
+            'Failed to connect to file system daemon: No such process'))
+        code, document, _err = self.run_check()
+        self.assertEqual(2, code)
+        self.assertEqual(1, len(document['troubles']))
+        self.assertIn('mmgetstate', document['troubles'][0]['why'])
+        self.assertEqual([], self.scratches())
+
+    def test_a_daemon_that_is_down_is_said_and_nothing_is_written(self):
+        before = tree(self.fs)
+        self.gpfs.set_node_state('node1', 'down')
+        code, document, err = self.run_check()
+        self.assertEqual((2, None), (code, document))
+        self.assertIn('GPFS is not ready on this host', err)
+        self.assertEqual(before, tree(self.fs))
+
+    def test_nothing_is_written_where_no_file_system_is_mounted(self):
+        self.gpfs.unmount('fs0')
+        os.makedirs(self.instances_path)
+        code, document, _err = self.run_check()
+        self.assertEqual((2, None, []), (
+            code, document, os.listdir(self.instances_path)))
+
+    def test_a_record_that_is_there_is_left_alone(self):
+        code, _document, err = self.run_check(f'--record={self.nova_conf}')
+        self.assertEqual(2, code)
+        self.assertIn('exists', err)
+        self.assertEqual([], self.scratches())
+
+    def test_it_needs_no_nova_conf_where_the_programs_are_known(self):
+        path = os.path.join(self.useFixture(fixtures.TempDir()).path, 'mm')
+        with open(path, 'w') as file:
+            file.write(f'[gpfs]\nmm_path = {self.mm_path}\n'
+                       f'rootless_commands = {commands.ALL_COMMANDS}\n')
+        self.gpfs.set_node_state('node1', 'down')
+        code, _document, err = self.run_check(conf=path)
+        self.assertEqual(2, code)
+        self.assertIn('GPFS is not ready on this host', err)
