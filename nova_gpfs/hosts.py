@@ -49,6 +49,14 @@ class Host:
     address: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A host that has been here, and how many seconds ago."""
+
+    host: Host
+    age: float
+
+
 class Hosts:
     """The register of the compute hosts of one instances_path."""
 
@@ -99,6 +107,19 @@ class Hosts:
     def knows(self, name: str) -> bool:
         """Whether a host of that name has ever been here."""
         return os.path.lexists(self._layout.host(name))
+
+    def known(self, now: float) -> list[Known]:
+        """Return all hosts that have ever been here; nothing is written.
+
+        :param now: seconds since the epoch
+        """
+        if not os.path.lexists(self._layout.hosts):
+            return []
+        entries = [(_read(os.path.join(self._layout.hosts, name)), changed)
+                   for name, changed in self._entries()]
+        return [Known(Host(str(entry['name']), str(entry['address'])),
+                      now - changed) for entry, changed in entries
+                if entry is not None and {'name', 'address'} <= entry.keys()]
 
     def _fields(self, host: Host) -> dict[str, Any]:
         return {'version': 1, **dataclasses.asdict(host), **self._place()}

@@ -34,11 +34,9 @@ from nova_gpfs.cmd import printing
 from nova_gpfs import errors
 from nova_gpfs import libgpfs
 from nova_gpfs import location
-from nova_gpfs.mm import base as mm_base
 from nova_gpfs import mmdriver
 from nova_gpfs import model
 from nova_gpfs import privsep
-from nova_gpfs import run
 from nova_gpfs.trials import base
 from nova_gpfs.trials import locks
 from nova_gpfs.trials import recorder
@@ -74,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def work(host: hosts.Host, arguments: argparse.Namespace) -> policies.Answer:
     """Do what the arguments say."""
     if arguments.meet:
-        return meet(host, arguments.directory)
+        return meet(arguments.directory)
     return check(host, Options(
         arguments.directory, arguments.other_fileset or '',
         arguments.second_host, arguments.wait, arguments.record),
@@ -113,11 +111,11 @@ def check(host: hosts.Host, options: Options, form: str) -> policies.Answer:
     """
     if options.record and os.path.lexists(options.record):
         raise FileExistsError(f'{options.record} exists')
-    cluster = _cluster(host)
+    cluster = _cluster()
     known = cluster.driver.cluster()
     here = location.locate(cluster.driver, options.directory)
     _require_reach(host, options.directory)
-    report = _Report(host, known, here, cluster)
+    report = _Report(known, here, cluster)
     with scratch.ended_by_signals():
         report.fill(options)
     document = report.document(form)
@@ -126,30 +124,28 @@ def check(host: hosts.Host, options: Options, form: str) -> policies.Answer:
     return document, report.code()
 
 
-def meet(host: hosts.Host, directory: str) -> policies.Answer:
+def meet(directory: str) -> policies.Answer:
     """Answer the check of another host.
 
     :raises locks.NobodyWaits: there is none
     """
-    name = _cluster(host).driver.cluster().node_name
+    name = _cluster().driver.cluster().node_name
     answer = locks.meet(directory, name)
     return {'locks': [
         {'kind': kind, 'of': answer['waiting'], 'found': answer[kind]}
         for kind in locks.KINDS]}, policies.WELL
 
 
-def _cluster(host: hosts.Host) -> _Cluster:
+def _cluster() -> _Cluster:
     """Return the cluster as nova-compute sees it, root as root does."""
     calls: list[recorder.Call] = []
-    local = run.Local(CONF.gpfs.mm_path, CONF.gpfs.command_timeout,
-                      CONF.gpfs.copy_timeout)
-    as_nova: mm_base.Transport = (
-        local if os.geteuid() == 0 else mmdriver.transport(CONF))
-    configured = recorder.Recorder(as_nova, 'as configured', calls)
+    configured = recorder.Recorder(hosts.as_root_or_configured(),
+                                   'as configured', calls)
     return _Cluster(
         mmdriver.MmDriver(configured, privsep.give,
                           libgpfs.Library(CONF.gpfs.library)),
-        configured, recorder.Recorder(local, 'by this user', calls), calls)
+        configured,
+        recorder.Recorder(hosts.local(), 'by this user', calls), calls)
 
 
 def _require_reach(host: hosts.Host, directory: str) -> None:
@@ -169,8 +165,8 @@ def _require_reach(host: hosts.Host, directory: str) -> None:
 class _Report:
     """What is found out, as it is found out."""
 
-    def __init__(self, host: hosts.Host, cluster: model.Cluster,
-                 here: location.Location, tried: _Cluster) -> None:
+    def __init__(self, cluster: model.Cluster, here: location.Location,
+                 tried: _Cluster) -> None:
         self._max_depth = CONF.gpfs.max_clone_depth
         self._affinity_pools = tuple(CONF.gpfs.write_affinity_pools)
         self._cluster = cluster

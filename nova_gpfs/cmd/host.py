@@ -31,11 +31,13 @@ from nova_gpfs import conf_policies
 from nova_gpfs import errors
 from nova_gpfs import layout
 from nova_gpfs import location
+from nova_gpfs.mm import base
 from nova_gpfs import mmdriver
 from nova_gpfs import nova_options
 from nova_gpfs import offer
 from nova_gpfs import policy
 from nova_gpfs import privsep
+from nova_gpfs import run
 from nova_gpfs import storage
 
 CONF = cfg.CONF
@@ -127,15 +129,40 @@ def _host(instances_path: str) -> Host:
     for unknown in conf_policies.unknown_options(CONF):
         raise errors.Misconfigured(f'{unknown} is not an option of policies')
     driver = mmdriver.from_conf(CONF)
-    found = storage.Storage(
-        driver, layout.Layout(instances_path), _no_copy,
-        require_clone=True, leftover_age=CONF.gpfs.leftover_age)
+    found = _storage(driver, layout.Layout(instances_path))
     # By the mount table, since nova-compute may never have run here.
     facts = offer.Facts(
         driver, lambda: location.locate(driver, instances_path).file_system,
         write_affinity_pools=CONF.gpfs.write_affinity_pools)
     return Host(conf_policies.rules(CONF), found, facts,
                 CONF.gpfs.failure_group)
+
+
+def _storage(driver: mmdriver.MmDriver,
+             paths: layout.Layout) -> storage.Storage:
+    return storage.Storage(driver, paths, _no_copy, require_clone=True,
+                           leftover_age=CONF.gpfs.leftover_age)
+
+
+def for_looking(host: Host) -> storage.Storage:
+    """Return the storage for a program that changes nothing.
+
+    Where that is root's, commands need no privileged daemon.
+    """
+    return _storage(
+        mmdriver.MmDriver(as_root_or_configured(), privsep.give),
+        host.storage.layout)
+
+
+def as_root_or_configured() -> base.Transport:
+    """Return what runs commands: as nova-compute does, root right here."""
+    return local() if os.geteuid() == 0 else mmdriver.transport(CONF)
+
+
+def local() -> run.Local:
+    """Return what runs commands right here, as the current user."""
+    return run.Local(CONF.gpfs.mm_path, CONF.gpfs.command_timeout,
+                     CONF.gpfs.copy_timeout)
 
 
 def _no_copy(source: str, target: str) -> None:

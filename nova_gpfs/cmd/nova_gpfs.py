@@ -31,6 +31,7 @@ from nova_gpfs.cmd import applying
 from nova_gpfs.cmd import caching
 from nova_gpfs.cmd import checking
 from nova_gpfs.cmd import drift
+from nova_gpfs.cmd import everyday
 from nova_gpfs.cmd import fetching
 from nova_gpfs.cmd import flatten
 from nova_gpfs.cmd import host as hosts
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     group = groups.add_parser('cache', help=text, description=text)
     _add_cache(group.add_subparsers(required=True, metavar='COMMAND'))
     _add_flatten(groups)
+    _add_status(groups)
     check = add(groups, 'check', 'try out what this cluster does where GPFS '
                 'is not documented, without harm', checking.work)
     checking.add_arguments(check)
@@ -232,6 +234,15 @@ def _add_flatten(commands: Commands[argparse.ArgumentParser]) -> None:
         "QEMU's locks and left alone; but that GPFS shows a host the locks "
         'of another one is not documented for locks of this kind (open file '
         'descriptions), so stop the instance in any case')
+
+
+def _add_status(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = add(commands, 'status', 'show how GPFS, the file system and what '
+                 'nova-gpfs keeps on it are; exit code 0: well, 1: a warning, '
+                 '2: broken', lambda host, arguments: everyday.status(
+                     host, arguments.timeout, arguments.format))
+    parser.add_argument('--timeout', type=float, default=60.0,
+                        metavar='SECONDS', help='wait no longer for it')
 
 
 def _mebibytes(text: str) -> float:
