@@ -18,6 +18,8 @@ The group is also the one that oslo.config reads ``driver = gpfs`` from when
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from oslo_config import cfg
 from oslo_config import types
 
@@ -305,7 +307,35 @@ def register(conf: cfg.ConfigOpts) -> None:
     conf.register_opts([*OPTIONS, *conf_policies.OPTIONS], group=GROUP)
 
 
+def unknown_options(conf: cfg.ConfigOpts) -> Iterator[str]:
+    """Yield what stands in ``[gpfs]`` and is no option, nor is a renamed one.
+
+    oslo.config passes over it.
+    """
+    known = {option.dest for option in _all()} | set(_former())
+    for path, section, name in conf_policies.named(conf):
+        if section == GROUP.name and name not in known:
+            yield f'[{section}] {name} ({path}) is not an option'
+
+
+def renamed_options(conf: cfg.ConfigOpts) -> Iterator[str]:
+    """Yield what stands in ``[gpfs]`` under a former name of an option."""
+    for path, section, name in conf_policies.named(conf):
+        if section == GROUP.name and name in _former():
+            yield f'[{section}] {name} ({path}) is now {_former()[name]}'
+
+
+def _all() -> list[cfg.Opt]:
+    return [_SOURCE, *OPTIONS, *conf_policies.OPTIONS]
+
+
+def _former() -> dict[str, str]:
+    """Return the options by their former names in the same group."""
+    return {str(former.name): option.dest for option in _all()
+            for former in option.deprecated_opts
+            if former.group in (None, GROUP.name)}
+
+
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """Return the options for oslo-config-generator and the validator."""
-    return [(GROUP, [_SOURCE, *OPTIONS, *conf_policies.OPTIONS]),
-            *conf_policies.list_opts()]
+    return [(GROUP, _all()), *conf_policies.list_opts()]

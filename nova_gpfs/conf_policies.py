@@ -291,13 +291,18 @@ def unknown_options(conf: cfg.ConfigOpts) -> Iterator[str]:
     misspelt would be granted without it.
     """
     known = {option.dest for option in POLICY_OPTIONS}
+    for path, section, name in named(conf):
+        if section.startswith(_PREFIX) and name not in known:
+            yield f'[{section}] {name} ({path})'
+
+
+def named(conf: cfg.ConfigOpts) -> Iterator[tuple[str, str, str]]:
+    """Yield file, section and name of all that the files of ``conf`` set."""
     for path in _files(conf):
         sections: dict[str, Any] = {}
         cfg.ConfigParser(path, sections).parse()
         for section, options in sections.items():
-            if section.startswith(_PREFIX):
-                yield from (f'[{section}] {name} ({path})'
-                            for name in options if name not in known)
+            yield from ((path, section, name) for name in options)
 
 
 def _files(conf: cfg.ConfigOpts) -> Iterator[str]:

@@ -100,9 +100,7 @@ def install() -> None:
     """
     if _installed():
         return
-    major = _supported_major(version.version_string())
-    _refuse(expected.differences(expected.TO_INSTALL))
-    _refuse(_unknown_bindings())
+    newer = require_known()
     from nova.virt import libvirt
     from nova.virt.libvirt import imagebackend
     from nova_gpfs.compute import backend
@@ -111,11 +109,25 @@ def install() -> None:
     libvirt.LibvirtDriver = libvirt_driver.GpfsLibvirtDriver
     LOG.info('images_type = gpfs: the GPFS image backend is in place in Nova '
              '%s', version.version_string())
-    if major > expected.NEWEST:
-        LOG.warning(
-            'Nova %s is newer than %s, the newest that nova-gpfs is tested '
-            'with; it looks as expected where nova-gpfs depends on it',
-            version.version_string(), expected.NEWEST)
+    if newer:
+        LOG.warning('%s', newer)
+
+
+def require_known() -> str:
+    """Compare Nova with what the plug-in depends on; nothing is changed.
+
+    Returns what to warn of where it is newer than what is tested, else ''.
+
+    :raises: errors.UnknownNova
+    """
+    major = _supported_major(version.version_string())
+    _refuse(expected.differences(expected.TO_INSTALL))
+    _refuse(_unknown_bindings())
+    if major <= expected.NEWEST:
+        return ''
+    return (f'Nova {version.version_string()} is newer than '
+            f'{expected.NEWEST}, the newest that nova-gpfs is tested with; it '
+            'looks as expected where nova-gpfs depends on it')
 
 
 def _installed() -> bool:

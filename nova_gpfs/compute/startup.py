@@ -86,11 +86,12 @@ def require_working_options():
     Each of these options is refused because it would defeat cloning, make
     guests impossible to migrate, or take away a protection.
     """
-    for trouble in _troubles():
+    for trouble in troubles():
         raise errors.Misconfigured(trouble)
 
 
-def _troubles():
+def troubles():
+    """Yield a sentence for each option that cannot work."""
     path = CONF.instances_path
     if path.rstrip('/') != os.path.abspath(path):
         yield (f'instances_path = {path}: it must be an absolute path without '
