@@ -19,6 +19,7 @@ import sys
 
 from nova_gpfs.cmd import upgrade
 from nova_gpfs import layout
+from nova_gpfs import model
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs.sim import spec
 from nova_gpfs import storage
@@ -34,6 +35,7 @@ RUN = """
 from nova_gpfs.cmd import upgrade
 raise SystemExit(upgrade.main())
 """
+NO_NOVA = 'import sys; sys.modules["nova"] = None\n'
 SUCCESS, WARNING, FAILURE = 0, 1, 2
 NOVA, OPTIONS, IDENTITY, GPFS, FILES = range(5)
 
@@ -60,11 +62,22 @@ class UpgradeCheckTest(commands.CommandsTestCase):
         """Expect that one check finds something, and the others nothing."""
         code, found = self.check(before)
         self.assertEqual(result, code, found)
-        for number, (each, details) in enumerate(found):
-            self.assertEqual(result if number == which else SUCCESS, each,
-                             details)
+        self.assertEqual(
+            {which: result}, {number: each for number, (each, _details)
+                              in enumerate(found) if each}, found)
         for text in texts:
             self.assertIn(text, found[which][1])
+
+    def assertFoundWithoutNova(self, which, result, *texts, before=''):
+        """Do the same where there is no Nova, which is sooner done."""
+        code, found = self.check(NO_NOVA + before)
+        self.assertEqual((max(result, WARNING), WARNING),
+                         (code, found.pop(0)[0]))
+        self.assertEqual(
+            {which: result}, {number: each for number, (each, _details)
+                              in enumerate(found, 1) if each}, found)
+        for text in texts:
+            self.assertIn(text, found[which - 1][1])
 
     def spoil(self, path, **fields):
         with open(path) as file:
@@ -78,7 +91,8 @@ class UpgradeCheckTest(commands.CommandsTestCase):
 
     def test_a_host_on_which_nova_compute_has_never_run(self):
         os.rename(self.storage.layout.home, self.directory + '/away')
-        self.assertEqual(SUCCESS, self.check()[0])
+        self.assertEqual([SUCCESS] * 3, [
+            result for result, _details in self.check(NO_NOVA)[1][IDENTITY:]])
 
     def test_it_is_told_to_people(self):
         done = subprocess.run(
@@ -89,15 +103,15 @@ class UpgradeCheckTest(commands.CommandsTestCase):
         self.assertIn('Upgrade Check Results', done.stdout)
 
     def test_a_host_without_nova(self):
-        code, found = self.check('import sys; sys.modules["nova"] = None')
+        code, found = self.check(NO_NOVA)
         self.assertEqual((WARNING, WARNING), (code, found[NOVA][0]))
         self.assertIn('Nova is not installed', found[NOVA][1])
 
     def test_a_nova_of_another_shape(self):
         self.assertFound(
-            NOVA, FAILURE, 'Flat.resize_image is missing', before=(
+            NOVA, FAILURE, 'Image.import_file is missing', before=(
                 'from nova.virt.libvirt import imagebackend\n'
-                'del imagebackend.Flat.resize_image'))
+                'del imagebackend.Image.import_file'))
 
     def test_a_nova_that_is_too_old_and_one_that_is_newer(self):
         for release, result in (('30.1.0', FAILURE), ('99.0.0', WARNING)):
@@ -115,12 +129,12 @@ class UpgradeCheckTest(commands.CommandsTestCase):
 
     def test_an_option_that_is_no_more(self):
         self.configure('former_option = 1' + ACTIVE)
-        self.assertFound(OPTIONS, WARNING,
-                         '[gpfs] former_option', 'is not an option')
+        self.assertFoundWithoutNova(
+            OPTIONS, WARNING, '[gpfs] former_option', 'is not an option')
 
     def test_an_option_that_has_another_name_now(self):
         self.configure('old_host_age = 700' + ACTIVE)
-        self.assertFound(
+        self.assertFoundWithoutNova(
             OPTIONS, WARNING, 'old_host_age', 'is now host_age', before=(
                 'from nova_gpfs import conf\n'
                 'from oslo_config import cfg\n'
@@ -131,14 +145,16 @@ class UpgradeCheckTest(commands.CommandsTestCase):
 
     def test_an_option_of_a_policy_that_is_misspelt(self):
         self.configure(ACTIVE, gold={'pol': 'fast'})
-        self.assertFound(OPTIONS, FAILURE, '[gpfs_policy:gold] pol')
+        code, found = self.check(NO_NOVA)
+        self.assertEqual((FAILURE, FAILURE), (code, found[OPTIONS][0]))
+        self.assertIn('[gpfs_policy:gold] pol', found[OPTIONS][1])
 
     def test_another_file_system(self):
         with open(self.storage.layout.identity) as file:
             where = json.load(file)['location']
         self.spoil(self.storage.layout.identity,
                    location={**where, 'fileset': 'other'})
-        self.assertFound(IDENTITY, FAILURE, 'Another file system')
+        self.assertFoundWithoutNova(IDENTITY, FAILURE, 'Another file system')
 
     def test_a_file_system_that_has_no_clones(self):
         old = spec.standard_file_system()
@@ -153,24 +169,24 @@ class UpgradeCheckTest(commands.CommandsTestCase):
             layout.Layout(self.instances_path), None, require_clone=True,
             leftover_age=86400).guard.establish()
         self.configure(ACTIVE)
-        self.assertFound(GPFS, FAILURE, '11.05')
+        self.assertFoundWithoutNova(GPFS, FAILURE, '11.05')
 
     def test_a_daemon_that_is_down(self):
         self.gpfs.set_node_state('node1', 'down')
-        code, found = self.check()
+        code, found = self.check(NO_NOVA)
         self.assertEqual((FAILURE, FAILURE, FAILURE),
                          (code, found[IDENTITY][0], found[GPFS][0]))
 
     def test_files_of_a_later_release(self):
-        instance, _path = self.boot()
-        master = self.storage.layout.master(commands.KEY)
+        instance, _path = self.boot(model.Placement(data_replicas=1))
+        master = self.storage.layout.master(f'{commands.KEY}_r1')
         for path in (os.path.join(master, 'info.json'),
                      os.path.join(self.instances_path, instance,
                                   'gpfs.json')):
             self.spoil(path, version=2)
-            self.assertFound(FILES, FAILURE, f'{path} is of version 2')
+            self.assertFoundWithoutNova(FILES, FAILURE,
+                                        f'{path} is of version 2')
             self.spoil(path, version=1)
-        self.assertEqual(SUCCESS, self.check()[0])
 
     def test_files_that_cannot_be_read(self):
         self.boot()
@@ -179,4 +195,4 @@ class UpgradeCheckTest(commands.CommandsTestCase):
         for text in ('[]', '{', '{"version": "x"}'):
             with open(path, 'w') as file:
                 file.write(text)
-            self.assertFound(FILES, WARNING, path)
+            self.assertFoundWithoutNova(FILES, WARNING, path)

@@ -11,11 +11,18 @@
 # under the License.
 
 
+import dataclasses
+import os
 import pathlib
 import subprocess
 
 import fixtures
+from oslotest import base
 
+from nova_gpfs import mm
+from nova_gpfs.mm import base as mm_base
+from nova_gpfs import model
+from nova_gpfs.sim import cluster
 from tests.unit import test_run
 
 TOOL = pathlib.Path(__file__).parents[2] / 'tools' / 'record-mm'
@@ -76,3 +83,59 @@ class TestRecordMm(test_run.ProgramsTestCase):
                 ('5.2/mmgone-x', 'mmgone')):
             self.assertNotIn(self.record(*arguments).returncode, (0, 22))
         self.assertEqual({}, self.stored())
+
+
+class TestQueries(base.BaseTestCase):
+    """All that the product asks, recorded on a simulated cluster."""
+
+    def setUp(self):
+        super().setUp()
+        self.top = self.useFixture(fixtures.TempDir()).path
+        self.gpfs = cluster.create(os.path.join(self.top, 'gpfs'))
+        self.path = os.path.join(self.gpfs.mount_point('fs0'), 'nova', 'a')
+        pathlib.Path(self.path).touch()
+
+    def record(self, *arguments):
+        return subprocess.run(
+            [TOOL, '--queries', *arguments], capture_output=True, text=True,
+            env={'PATH': '/usr/bin:/bin', 'RECORD_MM_DIR': self.top,
+                 'MM_PATH': self.gpfs.bin_dir('node1')})
+
+    def queries(self):
+        """Return a value of every query that the product knows."""
+        values = {'path': self.path, 'file_system': 'fs0', 'device': 'fs0',
+                  'fileset': 'nova'}
+        for kind in mm.COMMANDS.values():
+            if issubclass(kind, mm_base.Query):
+                yield kind(*(values[field.name] for field
+                             in dataclasses.fields(kind)))
+
+    def test_each_is_recorded_as_the_product_asks_and_can_be_read(self):
+        done = self.record('5.2/sim', 'fs0', 'nova', self.path)
+        self.assertEqual(0, done.returncode, done.stderr)
+        asked = set()
+        for query in self.queries():
+            name = os.path.join(self.top, '5.2', f'{query.program}-sim')
+            with open(f'{name}.call') as call:
+                self.assertEqual([*query.argv(), 'exit code 0'],
+                                 call.read().splitlines())
+            with open(f'{name}.txt') as stdout:
+                query.outcome(model.Result(0, stdout.read(), ''))
+            asked.add(query.program)
+        self.assertEqual(asked, {path.name.partition('-')[0] for path
+                                 in pathlib.Path(self.top, '5.2').iterdir()})
+
+    def test_one_that_fails_does_not_stop_the_others(self):
+        self.gpfs.faults.add('mmlspool', 'fail', code=5, text='no')
+        done = self.record('5.2/sim', 'fs0', 'nova', self.path)
+        self.assertEqual(5, done.returncode)
+        self.assertTrue(pathlib.Path(
+            self.top, '5.2', 'mmclone-sim.txt').exists())
+        self.assertEqual('no', pathlib.Path(
+            self.top, '5.2', 'mmlspool-sim.stderr.txt').read_text().strip())
+
+    def test_it_takes_no_less_and_no_more(self):
+        for arguments in ((), ('5.2/sim', 'fs0', 'nova'),
+                          ('sim', 'fs0', 'nova', self.path),
+                          ('5.2/sim', 'fs0', 'nova', self.path, 'x')):
+            self.assertEqual(64, self.record(*arguments).returncode)
