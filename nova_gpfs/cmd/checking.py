@@ -114,7 +114,7 @@ def check(host: hosts.Host, options: Options, form: str) -> policies.Answer:
     cluster = _cluster()
     known = cluster.driver.cluster()
     here = location.locate(cluster.driver, options.directory)
-    _require_reach(host, options.directory)
+    require_reach(host, options.directory)
     report = _Report(known, here, cluster)
     with scratch.ended_by_signals():
         report.fill(options)
@@ -148,14 +148,14 @@ def _cluster() -> _Cluster:
         recorder.Recorder(hosts.local(), 'by this user', calls), calls)
 
 
-def _require_reach(host: hosts.Host, directory: str) -> None:
+def require_reach(host: hosts.Host, directory: str) -> None:
     """Refuse a directory in which the privileged daemon does nothing.
 
     :raises errors.NotPermitted: it is not below instances_path
     """
     top = host.storage.layout.instances_path
     rootless = set(CONF.gpfs.rootless_commands)
-    if (os.geteuid() and not {'mmclone', 'mmchattr'} <= rootless
+    if (os.geteuid() != 0 and not {'mmclone', 'mmchattr'} <= rootless
             and os.path.commonpath((top, directory)) != top):
         raise errors.NotPermitted(
             f'{directory} is not below instances_path ({top}), and the '

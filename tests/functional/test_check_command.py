@@ -17,9 +17,13 @@ import os
 import signal
 import subprocess
 import time
+from unittest import mock
 
 import fixtures
 
+from nova_gpfs.cmd import checking
+from nova_gpfs.cmd import host as hosts
+from nova_gpfs import errors
 from nova_gpfs.trials import base as trials
 from nova_gpfs.trials import scratch
 from nova_gpfs.trials import table
@@ -211,6 +215,17 @@ class CheckTest(CheckTestCase):
         code, document, _err = self.run_check()
         self.assertEqual((2, None, []), (
             code, document, os.listdir(self.instances_path)))
+
+    def test_a_user_hears_where_the_privileged_daemon_does_nothing(self):
+        self.configure(rootless='mmlsattr')
+        host = hosts.from_files([self.nova_conf], [self.directory])
+        with mock.patch.object(os, 'geteuid', return_value=1000):
+            checking.require_reach(host, self.instances_path)
+            checking.require_reach(host, self.instances_path + '/below')
+            for other in (self.fs, self.instances_path + '.old'):
+                self.assertRaises(errors.NotPermitted,
+                                  checking.require_reach, host, other)
+        checking.require_reach(host, self.fs)
 
     def test_a_record_that_is_there_is_left_alone(self):
         code, _document, err = self.run_check(f'--record={self.nova_conf}')

@@ -84,6 +84,9 @@ class MeetingTest(base.BaseTestCase):
             os.mkdir(room)
             with open(os.path.join(room, 'invitation.json'), 'w') as file:
                 file.write('{"host": "node1"}')
+            for kind in locks.KINDS:
+                with open(os.path.join(room, kind), 'w'):
+                    pass
             self.assertRaises(locks.NobodyWaits, locks.meet, self.top,
                               'node2')
 

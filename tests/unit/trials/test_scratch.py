@@ -173,6 +173,7 @@ class LeftTest(ScratchTestCase):
             pass
         shutil.copytree(precious, os.path.join(
             self.top, scratch.PREFIX + 'mine'))
+        self.assertEqual([], scratch.all_below(self.top))
         before = self.names()
         self.assertEqual(before, self.after_a_run())
         self.assertEqual(['made-by'], os.listdir(precious))

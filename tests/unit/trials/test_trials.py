@@ -60,6 +60,14 @@ def _spec():
     return spec.Spec(file_systems=[system], shared=True)
 
 
+class Leaking(mmdriver.MmDriver):
+    """A cluster on which a parent is no copy of its file."""
+
+    def snapshot(self, source, parent):
+        os.link(source, parent)
+        return model.Change.MADE
+
+
 class TrialsTestCase(test_base.BaseTestCase):
 
     @classmethod
@@ -224,6 +232,24 @@ class VerdictsTest(TrialsTestCase):
                                    libgpfs.Library('/no/such/libgpfs.so'))
         finding = self.make('declone', driver=driver)
         self.assertEqual((base.DEGRADED, 'absent'),
+                         (finding.state, finding.answer))
+
+    def test_a_parent_that_changes_with_its_file_is_wrong(self):
+        finding = self.make('snap-of-open-file',
+                            driver=Leaking(self.local, self.fail))
+        self.assertEqual((base.WRONG, 'leaks'),
+                         (finding.state, finding.answer))
+
+    def test_data_that_is_called_a_hole_is_wrong(self):
+        lseek = os.lseek
+
+        def nothing_behind_the_first_block(file, start, how):
+            if how == os.SEEK_DATA and start:
+                raise OSError(6, 'No such device or address')
+            return lseek(file, start, how)
+        with mock.patch.object(os, 'lseek', nothing_behind_the_first_block):
+            finding = self.make('holes')
+        self.assertEqual((base.WRONG, 'data lost'),
                          (finding.state, finding.answer))
 
     def test_a_chain_that_stops_is_wrong_and_says_where(self):
