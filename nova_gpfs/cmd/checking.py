@@ -125,12 +125,14 @@ def check(host: hosts.Host, options: Options, form: str) -> policies.Answer:
 
 
 def meet(directory: str) -> policies.Answer:
-    """Answer the check of another host.
-
-    :raises locks.NobodyWaits: there is none
-    """
+    """Answer the check of another host; FAILED when there is none."""
     name = _cluster().driver.cluster().node_name
     answer = locks.meet(directory, name)
+    if answer is None:
+        printing.say(f'No check waits below {directory}; begin with '
+                     f'"nova-gpfs check {directory} --second-host {name}" on '
+                     'the other host.')
+        return {'locks': []}, policies.FAILED
     return {'locks': [
         {'kind': kind, 'of': answer['waiting'], 'found': answer[kind]}
         for kind in locks.KINDS]}, policies.WELL

@@ -47,14 +47,6 @@ _SIGN_SECONDS = 5.0
 _CLOSE_CLOCKS = 60.0
 
 
-class NobodyWaits(errors.GpfsError):
-    """There is no check that waits for a second host."""
-
-    summary = 'No check waits for this host below the directory'
-    next_step = ('Start "nova-gpfs check DIRECTORY --second-host NAME" on '
-                 'the first host, and this one while that waits.')
-
-
 def take(file: int, kind: str) -> bool:
     """Try to lock a whole open file; say whether that went."""
     try:
@@ -145,10 +137,11 @@ def _with_clock(directory: str, answer: dict[str, Any]) -> dict[str, Any]:
             - os.stat(mark).st_mtime}
 
 
-def meet(directory: str, host: str) -> dict[str, Any]:
+def meet(directory: str, host: str) -> dict[str, Any] | None:
     """Try the locks of another host's check, and tell it what was seen.
 
-    :raises NobodyWaits: there is none
+    None when no check waits below the directory.
+
     :raises errors.NotPermitted: it is another user's
     """
     for path in scratch.all_below(directory):
@@ -161,7 +154,7 @@ def meet(directory: str, host: str) -> dict[str, Any]:
                 raise errors.NotPermitted(
                     f'{room}: user {os.geteuid()}; the user of nova-compute '
                     'must have the same number on all hosts') from error
-    raise NobodyWaits(directory)
+    return None
 
 
 def _is_waiting(room: str) -> bool:

@@ -175,6 +175,11 @@ class CheckTest(CheckTestCase):
         self.assertEqual('node1', record['cluster']['node_name'])
         self.assertLess(100, len(record['calls']))
 
+    def test_a_second_host_that_nobody_waits_for_says_how_to_begin(self):
+        code, document, err = self.run_check('--meet')
+        self.assertEqual((2, {'locks': []}), (code, document))
+        self.assertIn('--second-host node1', err)
+
     def test_an_interrupted_run_leaves_nothing(self):
         before = tree(self.fs)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
