@@ -118,10 +118,9 @@ def check(host: hosts.Host, options: Options, form: str) -> policies.Answer:
     report = _Report(known, here, cluster)
     with scratch.ended_by_signals():
         report.fill(options)
-    document = report.document(form)
     if options.record:
-        _write(options.record, report.record())
-    return document, report.code()
+        report.keep(options.record)
+    return report.document(form), report.code()
 
 
 def meet(directory: str) -> policies.Answer:
@@ -178,6 +177,7 @@ class _Report:
         self._findings: list[base.Finding] = []
         self._stopped = ''
         self._left: list[str] = []
+        self._unkept = ''
 
     def fill(self, options: Options) -> None:
         """Make the trials; what stops them is kept."""
@@ -222,7 +222,7 @@ class _Report:
 
     def code(self) -> int:
         """Return the exit code of what was found."""
-        if self._stopped:
+        if self._stopped or self._unkept:
             return policies.FAILED
         bad = any(one.state in (base.WRONG, base.UNKNOWN)
                   for one in self._findings)
@@ -253,8 +253,9 @@ class _Report:
         return list(recorder.times(self._tried.calls))
 
     def _troubles(self) -> list[policies.Row]:
-        found = [{'trouble': 'the trials were stopped', 'why': self._stopped}
-                 ] if self._stopped else []
+        found = [{'trouble': what, 'why': why} for what, why in (
+            ('the trials were stopped', self._stopped),
+            ('there is no record', self._unkept)) if why]
         return found + [
             {'trouble': f'{path} could not be removed', 'why': 'GPFS does '
              'not let all of it go; remove it by hand'}
@@ -268,6 +269,13 @@ class _Report:
         return {'findings': [one.fields() for one in self._findings],
                 'troubles': self._troubles(), 'times': self._times(),
                 'summary': self._summary()}
+
+    def keep(self, path: str) -> None:
+        """Write the record; a report without one is worth having, too."""
+        try:
+            _write(path, self.record())
+        except OSError as error:
+            self._unkept = str(error)
 
     def record(self) -> dict[str, Any]:
         """Return all of it, with what every command said."""

@@ -34,9 +34,13 @@ _PART = 65536
 
 
 def _mode_answer(path: str, kept: str) -> base.Seen:
-    mode = stat.S_IMODE(os.lstat(path).st_mode)
+    found = os.lstat(path)
+    mode = stat.S_IMODE(found.st_mode)
     answer = {_MODE: kept, 0o644: 'umask', 0o600: 'private'}
-    return base.Seen(answer.get(mode, 'else'), f'mode {mode:04o}')
+    owner = 'this user' if found.st_uid == os.geteuid() else (
+        f'user {found.st_uid}')
+    return base.Seen(answer.get(mode, 'else'),
+                     f'mode {mode:04o}, of {owner}')
 
 
 def copy_mode(room: base.Room) -> base.Seen:

@@ -163,9 +163,14 @@ def _undisturbed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let every signal that ends a program do what Ctrl-C does."""
+    """Let every signal that ends a program do what Ctrl-C does.
+
+    Those that are ignored stay so: nohup does that, and the shell to what
+    runs in the background.
+    """
     before = {number: signal.signal(number, _interrupt)
-              for number in _SIGNALS}
+              for number in _SIGNALS
+              if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
     finally:

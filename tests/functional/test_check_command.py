@@ -31,6 +31,7 @@ from tests.functional import test_policy_commands as commands
 from tests import sim_library
 
 SECONDS = 120
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: What the simulator on plain files is known to do otherwise than GPFS.
 KINDER = {'unlink-parent-with-children', 'replace-parent-with-children',
           'write-parent', 'truncate-parent', 'mount-table'}
@@ -70,12 +71,19 @@ class CheckTestCase(commands.CommandsTestCase):
         process = subprocess.Popen(
             self.words(*words, conf=conf), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            cwd=commands.TOP)
+            cwd=commands.TOP, preexec_fn=self.heed)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         return process
+
+    @staticmethod
+    def heed():
+        """Heed signals, also where the shell has them ignored."""
+        for number in ENDING:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def run_check(self, *words, conf=None):
         """Run it to its end; return exit code, document and stderr."""
@@ -182,7 +190,7 @@ class CheckTest(CheckTestCase):
 
     def test_an_interrupted_run_leaves_nothing(self):
         before = tree(self.fs)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             self.assertEqual(2, self.interrupted(number))
             self.assertEqual(before, tree(self.fs))
         self.assertEqual([], self.gpfs.check())
@@ -200,10 +208,11 @@ class CheckTest(CheckTestCase):
             'Failed to connect to file system daemon: No such process'))
         self.gpfs.faults.add('mmclone show', 'fail', nth=0, text=(
             'Failed to connect to file system daemon: No such process'))
-        code, document, _err = self.run_check()
+        code, document, _err = self.run_check('--record=/no/such/record')
         self.assertEqual(2, code)
-        self.assertEqual(1, len(document['troubles']))
-        self.assertIn('mmgetstate', document['troubles'][0]['why'])
+        stopped, unkept = document['troubles']
+        self.assertIn('mmgetstate', stopped['why'])
+        self.assertIn('/no/such/record', unkept['why'])
         self.assertEqual([], self.scratches())
 
     def test_a_daemon_that_is_down_is_said_and_nothing_is_written(self):

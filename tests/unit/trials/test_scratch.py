@@ -14,6 +14,7 @@
 
 import os
 import shutil
+import signal
 from unittest import mock
 import uuid
 
@@ -113,6 +114,26 @@ class OwnTest(ScratchTestCase):
         with self.below() as own:
             os.symlink(precious, os.path.join(own.path, 'link'))
         self.assertEqual(['file'], os.listdir(precious))
+
+
+class SignalsTest(base.BaseTestCase):
+
+    def setUp(self):
+        super().setUp()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+
+    def test_a_signal_does_what_an_interrupt_does_and_then_what_it_did(self):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with self.assertRaises(KeyboardInterrupt):
+            with scratch.ended_by_signals():
+                signal.raise_signal(signal.SIGTERM)
+        self.assertEqual(signal.SIG_DFL, signal.getsignal(signal.SIGTERM))
+
+    def test_what_is_ignored_stays_so(self):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with scratch.ended_by_signals():
+            signal.raise_signal(signal.SIGHUP)
 
 
 class LeftTest(ScratchTestCase):
