@@ -30,8 +30,9 @@ VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
     'capacity', 'collection', 'conf', 'conf_policies', 'digest', 'guard',
-    'hosts', 'image_location', 'image_store', 'incoming', 'locality', 'lookup', 'masters', 'mm', 'mmdriver',
-    'offer', 'parents', 'placements', 'policy', 'privsep', 'probe', 'qcow2',
+    'hosts', 'image_location', 'image_store', 'incoming', 'locality',
+    'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements',
+    'policy', 'privsep', 'probe', 'qcow2',
     'run', 'sealed', 'storage', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
