@@ -13,49 +13,32 @@
 """What operations cost is what the administrator's guide says they cost.
 
 The table of the guide is the table of this test, and each of its rows is
-measured: the mm commands that were run, and what has copied data.
+measured: the mm commands that were run, what has copied data, and the bytes
+that were read and written.
 """
 
-import collections
 import csv
 import os
 import pathlib
-import sys
+import re
 
 import fixtures
 from nova import context
 
-from benchmarks import counting
 from tests.functional import cloud
+from tests.functional import metering
 from tests.functional import test_placement
+from tests.functional import test_policy_commands
 from tests import refusing
+from tests import sim_library
 
 TABLE = pathlib.Path(__file__).parents[2] / 'doc/source/admin/costs.csv'
-NOTHING = 'none'
+MIB = cloud.MIB
 
-
-class _Programs:
-    """Every program that is started while somebody wants to know.
-
-    An audit hook can be set once and never be removed.
-    """
-
-    def __init__(self):
-        self.argvs = None
-        self._set = False
-
-    def __call__(self, event, arguments):
-        if event == 'subprocess.Popen' and self.argvs is not None:
-            self.argvs.append([os.fsdecode(word) for word in arguments[1]])
-
-    def watch(self):
-        if not self._set:
-            sys.addaudithook(self)
-            self._set = True
-        self.argvs = []
-
-
-_programs = _Programs()
+#: What a command asks the cluster when it starts, and nova-compute does at
+#: most once in five minutes.
+ASKED_ONCE = ('mmgetstate', 'mmlscluster', 'mmlsconfig', 'mmlsdisk',
+              'mmlsfileset', 'mmlsfs', 'mmlsnsd', 'mmlspool')
 
 
 def rows():
@@ -63,19 +46,45 @@ def rows():
         return {row['Operation']: row for row in csv.DictReader(table)}
 
 
-def counted(names):
-    """Return names as the table has them: '2 mmclone copy, mmclone snap'."""
-    return ', '.join(
-        f'{number} {name}' if number > 1 else name for name, number
-        in sorted(collections.Counter(names).items())) or NOTHING
+def amount(text, sizes):
+    """Return the bytes that the table means: 'none', 'image + 2 data'."""
+    if text == metering.NOTHING:
+        return 0
+    terms = re.fullmatch(r'(?:(\d) )?([a-z]+)(?: \+ (.*))?', text)
+    factor, name, more = terms.groups()
+    return int(factor or 1) * sizes[name] + (
+        amount(more, sizes) if more else 0)
 
 
-def command(argv):
-    name = os.path.basename(argv[0])
-    return f'{name} {argv[1]}' if name == 'mmclone' else name
+class TableMixin:
+    """For a test case that measures the rows of a part of the table.
+
+    ``sizes`` is what the words in the table stand for, in bytes.
+    """
+
+    ignored = ()
+
+    def measure(self):
+        self.sizes = {}
+        self.measured = {}
+        self.meter = metering.Meter(self, self.gpfs)
+
+    def costs(self, operation):
+        """Note what was done since the last time, as an operation."""
+        self.measured[operation] = self.meter.costs(self.ignored)
+
+    def assert_measured(self, part):
+        """Compare with the rows of one part of the table."""
+        self.assertEqual(
+            {name: metering.Costs(
+                row['mm commands'], row['Copies'],
+                amount(row['Read'], self.sizes),
+                amount(row['Written'], self.sizes))
+             for name, row in rows().items() if row['Part'] == part},
+            self.measured)
 
 
-class CostsTestCase(test_placement.PolicyTestCase):
+class CostsTestCase(TableMixin, test_placement.PolicyTestCase):
 
     def setUp(self):
         super().setUp()
@@ -83,50 +92,31 @@ class CostsTestCase(test_placement.PolicyTestCase):
         self.useFixture(fixtures.MonkeyPatch(
             'nova.tests.fixtures.libvirt.Domain.migrateToURI3',
             self._migrate))
-        self.uploads = []
-        update = self.glance.update
-
-        def upload(context, image_id, metadata, data=None, **kwargs):
-            if data is not None:
-                self.uploads.append(image_id)
-            return update(context, image_id, metadata, data, **kwargs)
-
-        self.glance.update = upload
+        self._note_transfers()
         self.start_hosts()
         self.image_id = self.glance.add('image', self.image, 'qcow2')
-        self.measured = {}
-        self.addCleanup(setattr, _programs, 'argvs', None)
-        _programs.watch()
-        self.begin()
+        self.measure()
+        self.sizes['image'] = len(self.image)
 
-    def begin(self):
-        """Measure from now on."""
-        self.called = len(self.gpfs.calls())
-        self.ran = len(_programs.argvs)
-        self.sent = len(self.glance.downloads), len(self.uploads)
+    def _note_transfers(self):
+        self.uploads = []
+        update, download = self.glance.update, self.glance.download
 
-    def costs(self, operation):
-        """Note what was done since the last time, as an operation."""
-        commands = [command(call['argv'])
-                    for call in self.gpfs.calls()[self.called:]]
-        copies = [counting.program(argv).removesuffix(' (prlimit)')
-                  for argv in _programs.argvs[self.ran:]
-                  if not argv[-1].endswith('disk.info')]
-        copies = [name for name in copies
-                  if name in ('cp', 'qemu-img convert')]
-        copies += ['download'] * (len(self.glance.downloads) - self.sent[0])
-        copies += ['upload'] * (len(self.uploads) - self.sent[1])
-        copies += [name for name in commands
-                   if name in ('mmclone split', 'mmclone redirect')]
-        self.measured[operation] = counted(commands), counted(copies)
-        self.begin()
+        def noted_update(context, image_id, metadata, data=None, **kwargs):
+            if data is not None:
+                self.uploads.append(image_id)
+                self.meter.uploads(data.name)
+            return update(context, image_id, metadata, data, **kwargs)
 
-    def assert_measured(self, part):
-        """Compare with the rows of one part of the table."""
-        self.assertEqual(
-            {name: (row['mm commands'], row['Copies'])
-             for name, row in rows().items() if row['Part'] == part},
-            self.measured)
+        def noted_download(context, image_id, data=None, dst_path=None,
+                           trusted_certs=None):
+            found = download(context, image_id, data, dst_path,
+                             trusted_certs)
+            self.meter.downloaded(dst_path)
+            return found
+
+        self.glance.update = noted_update
+        self.glance.download = noted_download
 
     def _migrate(self, domain, destination, params, flags):
         """Do what libvirt does: the guest runs on the other host."""
@@ -135,6 +125,26 @@ class CostsTestCase(test_placement.PolicyTestCase):
         connection._event_callbacks.clear()
         connection.createXML(params['destination_xml'], 'flags')
         domain.complete_job()
+
+    def ask_the_cluster(self):
+        """Let hosts ask what GPFS offers, as they do once in five minutes."""
+        for compute in self.computes.values():
+            compute.driver.image_backend.placing.facts.current()
+        self.meter.begin()
+
+    def write(self):
+        """Let the guest write where its image has nothing."""
+        disk = self.instance_file(self.server, 'disk')
+        data = self.meter.filled(disk)
+        with open(disk, 'r+b') as opened:
+            opened.seek(6 * MIB)
+            opened.write(b'written by the guest')
+        both = self.meter.filled(disk)
+        self.sizes.update(data=data, own=both - data,
+                          disk=os.path.getsize(disk))
+        swap = self.instance_file(self.server, 'disk.swap')
+        if os.path.exists(swap):
+            self.sizes['swap'] = self.meter.filled(swap)
 
     def act(self, action, expected_state='ACTIVE'):
         self.api.post_server_action(self.server['id'], action)
@@ -162,16 +172,13 @@ class BootCostsTest(CostsTestCase):
         self.costs('Boot, first of an image')
         self.boot(self.image_id, root)
         self.costs('Boot')
-        self.boot(self.image_id, root, config_drive=True)
+        configured = self.boot(self.image_id, root, config_drive=True)
         self.costs('Boot with a config drive')
         self.boot(self.image_id, more)
         self.costs('Boot with ephemeral and swap disk, first of that size')
-        self.boot(self.image_id, more)
+        rich = self.boot(self.image_id, more)
         self.costs('Boot with ephemeral and swap disk')
-        # What GPFS offers is asked for once in five minutes.
-        for compute in self.computes.values():
-            compute.driver.image_backend.placing.facts.current()
-        self.begin()
+        self.ask_the_cluster()
         self.boot(self.image_id, gold)
         self.costs('Boot with a policy, first of an image')
         self.boot(self.image_id, gold)
@@ -186,7 +193,16 @@ class BootCostsTest(CostsTestCase):
                 context.get_admin_context())
         self.costs('Pass of the image cache, 4 masters')
         self.assertEqual(4, len(self.masters()))
+        self._note_sizes(configured, rich)
         self.assert_measured('boot')
+
+    def _note_sizes(self, configured, rich):
+        for name, server, disk in (('config', configured, 'disk.config'),
+                                   ('data', configured, 'disk'),
+                                   ('swap', rich, 'disk.swap'),
+                                   ('format', rich, 'disk.eph0')):
+            self.sizes[name] = self.meter.filled(
+                self.instance_file(server, disk))
 
 
 class LifeCostsTest(CostsTestCase):
@@ -196,10 +212,8 @@ class LifeCostsTest(CostsTestCase):
         one = self.flavor('one', ephemeral_gb=1, swap=16)
         self.two = self.flavor('two', root_gb=2, ephemeral_gb=1, swap=16)
         self.server = self.boot(self.image_id, one, host='node1')
-        with open(self.instance_file(self.server, 'disk'), 'r+b') as disk:
-            disk.seek(5 * cloud.MIB)
-            disk.write(b'written by the guest')
-        self.begin()
+        self.write()
+        self.meter.begin()
 
     def test_moving_costs_what_the_guide_says(self):
         self.act({'resize': {'flavorRef': self.two}}, 'VERIFY_RESIZE')
@@ -207,12 +221,12 @@ class LifeCostsTest(CostsTestCase):
         self.act({'revertResize': None})
         self.costs('Revert')
         self.act({'migrate': None}, 'VERIFY_RESIZE')
-        self.begin()
+        self.meter.begin()
         self.act({'confirmResize': None})
         self.costs('Confirm')
         self.act({'migrate': None}, 'VERIFY_RESIZE')
         self.act({'confirmResize': None})
-        self.begin()
+        self.meter.begin()
         self.api.post_server_action(self.server['id'], {'os-migrateLive': {
             'host': 'node2', 'block_migration': 'auto'}})
         self._wait_for_migration_status(self.server, ['completed'])
@@ -234,7 +248,7 @@ class LifeCostsTest(CostsTestCase):
 
     def _evacuate(self):
         self.put_down('node2')
-        self.begin()
+        self.meter.begin()
         self.api.post_server_action(self.server['id'], {
             'evacuate': {'host': 'node1'}})
         self._wait_for_server_parameter(
@@ -272,8 +286,91 @@ class LifeCostsTest(CostsTestCase):
             properties.pop(name, None)
 
 
+class PolicyCostsTest(CostsTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.flags(allow_resize_to_same_host=True)
+        self.server = self.boot(self.image_id, self.flavor('plain'))
+        self.write()
+
+    def resize(self, name, policy, root_gb, operation):
+        flavor = self.flavor_with(name, {'gpfs:policy': policy},
+                                  root_gb=root_gb)
+        self.ask_the_cluster()
+        self.act({'resize': {'flavorRef': flavor}}, 'VERIFY_RESIZE')
+        self.costs(operation)
+        self.act({'confirmResize': None})
+
+    def test_growth_costs_what_the_guide_says(self):
+        self.resize('gold', 'gold', 1, 'Resize to another policy')
+        self.resize('larger', 'gold', 2, 'Resize to a larger disk')
+        self.assert_measured('policy')
+
+
+class CommandCostsTestCase(TableMixin,
+                           test_policy_commands.CommandsTestCase):
+    """Disks of an image whose blocks the guest has not touched."""
+
+    ignored = ASKED_ONCE
+
+    def boot_one(self):
+        """Make an instance that has written, and return it."""
+        instance, path = self.boot()
+        self.measure()
+        before = self.meter.filled(path)
+        with open(path, 'r+b') as disk:
+            disk.seek(before)
+            disk.write(b'guest')
+        blocks = self.gpfs.blocks(path)
+        own = os.stat(path).st_ino
+        self.sizes['own'] = sum(block.size for block in blocks
+                                if block.inode == own)
+        self.sizes['shared'] = sum(block.size for block in blocks
+                                   if block.inode != own)
+        self.meter.begin()
+        return instance
+
+    def argv(self, *words):
+        argv = super().argv(*words)
+        argv[argv.index('policy')] = self.group
+        return argv
+
+
+class ApplyCostsTest(CommandCostsTestCase):
+
+    group = 'policy'
+
+    def test_applying_a_policy_costs_what_the_guide_says(self):
+        instance = self.boot_one()
+        self.everything_is_to_be_fast()
+        for operation in ('policy apply', 'policy apply --detach'):
+            _policy, *words = operation.split()
+            self.run_program(*words, '--instance', instance)
+            self.costs(f'nova-gpfs {operation}')
+        self.assert_measured('apply')
+
+
+class FlattenCostsTest(CommandCostsTestCase):
+
+    group = 'flatten'
+
+    def setUp(self):
+        if reason := sim_library.reason_not():
+            self.skipTest(reason)
+        super().setUp()
+
+    def test_flattening_costs_what_the_guide_says(self):
+        instance = self.boot_one()
+        self.configure(f"library = {self.gpfs.library('node1')}")
+        self.run_program('--instance', instance)
+        self.costs('nova-gpfs flatten')
+        self.assert_measured('flatten')
+
+
 class TableTest(cloud.test.NoDBTestCase):
 
     def test_each_row_is_in_a_part_that_is_measured(self):
-        self.assertEqual({'boot', 'moves', 'life'},
+        self.assertEqual({'boot', 'moves', 'life', 'policy', 'apply',
+                          'flatten'},
                          {row['Part'] for row in rows().values()})
