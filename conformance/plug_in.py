@@ -65,7 +65,8 @@ class LocateOnce:
         self.here = None
 
     def __call__(self, driver, path):
-        top = os.path.join(gpfs().mount_point('fs0'), 'nova')
+        top = os.path.realpath(
+            os.path.join(gpfs().mount_point('fs0'), 'nova'))
         if os.path.commonpath([top, os.path.realpath(path)]) != top:
             return self.original(driver, path)
         if self.here is None:
