@@ -17,6 +17,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import subprocess
+import tempfile
 from typing import BinaryIO
 
 from nova_gpfs.sim import data
@@ -26,14 +28,16 @@ CHUNK = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """The bytes of a file; holes and zeros are the same.
+    """The bytes of a disk; holes and zeros are the same.
 
     ``chunks`` has each piece of CHUNK bytes that is not all zeros, by its
-    offset. Zeros at the end of a piece are left out.
+    offset. Zeros at the end of a piece are left out. The bytes are those that
+    a guest sees; ``format`` is how the file has them, raw or qcow2.
     """
 
     size: int
     chunks: dict[int, bytes]
+    format: str = 'raw'
 
     def written(self, offset: int, piece: bytes) -> Content:
         """Return the content after a write of up to one aligned CHUNK."""
@@ -61,14 +65,38 @@ class Content:
         found = hashlib.sha256()
         for offset, chunk in sorted(self.chunks.items()):
             found.update(b'%d:' % offset + chunk)
-        return (f'<{self.size} bytes, {len(self.chunks)} chunks, '
+        return (f'<{self.size} bytes in {self.format}, '
+                f'{len(self.chunks)} chunks, '
                 f'{found.hexdigest()[:8]}>')
 
 
-def of(path: str) -> Content:
-    """Return what a file holds."""
-    with open(path, 'rb') as file:
-        return of_open(file)
+def of(path: str, disk_format: str = 'raw') -> Content:
+    """Return what a disk holds that is a file of this format."""
+    if disk_format == 'raw':
+        with open(path, 'rb') as file:
+            return of_open(file)
+    with tempfile.NamedTemporaryFile() as raw:
+        _run('qemu-img', 'convert', '-f', disk_format, '-O', 'raw', path,
+             raw.name)
+        return dataclasses.replace(of(raw.name), format=disk_format)
+
+
+def write(path: str, disk_format: str, offset: int, piece: bytes) -> None:
+    """Write to a disk as its guest does."""
+    if disk_format == 'raw':
+        with open(path, 'r+b') as disk:
+            disk.seek(offset)
+            disk.write(piece)
+        return
+    with tempfile.NamedTemporaryFile() as source:
+        source.write(piece)
+        source.flush()
+        _run('qemu-io', '-f', disk_format, '-c',
+             f'write -s {source.name} {offset} {len(piece)}', path)
+
+
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True)
 
 
 def of_open(file: BinaryIO) -> Content:

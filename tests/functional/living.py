@@ -16,7 +16,9 @@
 import contextlib
 import os
 import random
+import tempfile
 import time
+from xml.etree import ElementTree
 
 import fixtures
 
@@ -31,6 +33,13 @@ class Glance(cloud.Glance):
     def holds(self, image_id):
         """Return what the file of an image holds."""
         return self._imagedata[image_id]
+
+    def disk(self, image_id):
+        """Return what a guest that boots from an image sees."""
+        with tempfile.NamedTemporaryFile() as file:
+            self.holds(image_id).write_to(file.name)
+            return contents.of(file.name,
+                               self.images[image_id]['disk_format'])
 
     def add_content(self, name, content, disk_format, **properties):
         """Put an image into the store and return its id."""
@@ -63,15 +72,35 @@ def _remove_saved_state(domain, flags=0):
     domain._has_saved_state = False
 
 
+def _still_leaves(server):
+    """Whether a server is offloaded but for its host, which goes last."""
+    return (server['status'] == 'SHELVED_OFFLOADED'
+            and server['OS-EXT-SRV-ATTR:host'] is not None)
+
+
+def _copy_disk(domain, disk, base, bandwidth=0, flags=0):
+    """Copy a guest's disk to a file, as QEMU does."""
+    cloud.qemu_img('convert', '-n', '-f', _formats(domain)[disk], '-O',
+                   'qcow2', disk, base)
+
+
+def _formats(domain):
+    """Return {path: format} of a guest's disks."""
+    return {disk.find('source').get('file'): disk.find('driver').get('type')
+            for disk in ElementTree.fromstring(
+                domain.XMLDesc(0)).iterfind('./devices/disk')}
+
+
 class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
     """Two hosts and no instance.
 
     Not a test by itself: ``start()`` and ``stop()`` are for who operates it.
     """
 
-    def __init__(self, max_clone_depth=8):
+    def __init__(self, max_clone_depth=8, keeps_formats=False):
         super().__init__('runTest')
         self._max_clone_depth = max_clone_depth
+        self._keeps_formats = keeps_formats
         self._undo = contextlib.ExitStack()
 
     def runTest(self):
@@ -98,6 +127,9 @@ class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
         self.useFixture(fixtures.MonkeyPatch(
             'nova.tests.fixtures.libvirt.Domain.managedSaveRemove',
             _remove_saved_state))
+        # Nova's fixture copies nothing.
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.tests.fixtures.libvirt.Domain.blockRebase', _copy_disk))
         self.ssh = self.useFixture(fixtures.MockPatch(
             'nova.virt.libvirt.volume.remotefs.RemoteFilesystem.create_file',
             autospec=True, side_effect=OSError('refused'))).mock
@@ -108,6 +140,7 @@ class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
         # Each host has an address of its own.
         self.flags(migration_inbound_addr='%s.example', group='libvirt')
         self.flags(use_cow_images=True)
+        self.flags(force_raw_images=not self._keeps_formats)
         self.flags(max_clone_depth=self._max_clone_depth, group='gpfs')
 
     def make_glance(self):
@@ -123,7 +156,7 @@ class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
         while time.monotonic() < deadline:
             found = self.api.get_server(server_id)
             if found['OS-EXT-STS:task_state'] is None and found['status'] in (
-                    expected_state, 'ERROR'):
+                    expected_state, 'ERROR') and not _still_leaves(found):
                 break
             time.sleep(0.05)
         self.assertEqual(expected_state, found['status'], found)
@@ -160,27 +193,36 @@ class Cloud(caching.ImageCacheMixin, cloud.CloudTestCase):
             for other in others:
                 self.api.put_service(other, {'status': 'enabled'})
 
-    def live_migrate(self, server_id, host):
+    def live_migrate(self, server_id, host, state):
         """Let a guest move while it runs, and wait for both hosts."""
         self.act(server_id, {'os-migrateLive': {
             'host': host, 'block_migration': 'auto'}})
+        self.settle(server_id, state)
         deadline = time.monotonic() + cloud.PATIENCE
         while self.api.api_get(f'/servers/{server_id}/migrations').body[
                 'migrations']:
             if time.monotonic() > deadline:
                 self.fail(f'{server_id} still moves')
             time.sleep(0.05)
+        for other in self.computes.keys() - {host}:
+            self.undefine(server_id, other)
 
     def undefine(self, server_id, host):
         """Let the libvirt of a host that a guest has left know no more of it.
 
-        Nova does that where the instance's host is not CONF.host, which is
-        one for all the hosts of a process.
+        After a live migration libvirt does that. After another move Nova
+        does, where the instance's host is not CONF.host, which is one for all
+        the hosts of a process.
         """
         domains = self.connection(self.computes[host])._vms
         for name in [name for name, domain in domains.items()
                      if domain.UUIDString() == server_id]:
             del domains[name]
+
+    def formats(self, server_id, host):
+        """Return {path: format} of the disks that a guest was told."""
+        return _formats(self.connection(self.computes[host])
+                        .lookupByUUIDString(server_id))
 
     def last_words(self, lines=80):
         """Return the end of what Nova has logged."""
