@@ -22,21 +22,16 @@ device needs no second look.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import errno
-import json
 import os
-import uuid
 
 from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
+from nova_gpfs import identity
 from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import location
 
 DIRECTORY_MODE = 0o700
-
-_FIELDS = dataclasses.fields(location.Location)
 
 
 class MountGuard:
@@ -62,7 +57,7 @@ class MountGuard:
         for directory in self._layout.directories:
             _make_directory(directory)
         if not os.path.lexists(self._layout.identity):
-            _publish(self._layout.identity, here)
+            identity.publish(self._layout.identity, here)
         self._verify(here)
         return here
 
@@ -93,22 +88,14 @@ class MountGuard:
         seen = self._marker()
         marked = self._read_marker()
         if marked != here:
-            raise errors.WrongFileSystem(
-                f'{self._layout.identity} names {_sentence(marked)}, found '
-                f'{_sentence(here)}')
+            raise identity.mismatch(self._layout.identity, marked, here)
         self._verified, self._where = seen, here
 
     def _read_marker(self) -> location.Location:
         try:
-            with open(self._layout.identity, encoding='utf-8') as marker:
-                fields = json.load(marker)
-            return location.Location(*(fields['location'][field.name]
-                                       for field in _FIELDS))
+            return identity.read(self._layout.identity)
         except OSError as error:
             raise self._not_mounted(error) from error
-        except (ValueError, TypeError, KeyError) as error:
-            raise errors.WrongFileSystem(
-                f'{self._layout.identity} cannot be understood') from error
 
     def _not_mounted(self, error: OSError) -> errors.GpfsError:
         what = f'{self._layout.identity}: {error.strerror}'
@@ -117,11 +104,6 @@ class MountGuard:
                 f'{what}, for user {os.geteuid()}; the user of nova-compute '
                 'must have the same number on all hosts')
         return errors.NotMounted(what)
-
-
-def _sentence(where: location.Location) -> str:
-    return (f'file system {where.file_system} of cluster {where.cluster_id}, '
-            f'fileset {where.fileset}')
 
 
 def _make_directory(path: str) -> None:
@@ -134,22 +116,3 @@ def _make_directory(path: str) -> None:
     except PermissionError:
         raise errors.NotPermitted(
             f'user {os.geteuid()} cannot make {path}') from None
-
-
-def _publish(path: str, here: location.Location) -> None:
-    """Write the marker under its final name, whole or not at all.
-
-    Two hosts may do this at once: link() gives the name to one of them, and
-    both then read what the name holds.
-    """
-    temporary = f'{path}.{uuid.uuid4().hex}'
-    text = json.dumps({'version': 1,
-                       'location': dataclasses.asdict(here)}, indent=1)
-    with contextlib.ExitStack() as undo:
-        with open(temporary, 'x', encoding='utf-8') as marker:
-            undo.callback(os.unlink, temporary)
-            marker.write(text + '\n')
-            marker.flush()
-            os.fsync(marker.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
