@@ -41,9 +41,7 @@ class ImageLocation:
 
     @property
     def uri(self) -> str:
-        parts = dataclasses.astuple(self)
-        return f'{SCHEME}://' + '/'.join(
-            parse.quote(part, safe='') for part in parts)
+        return _join(*dataclasses.astuple(self))
 
     def is_in(self, place: location.Location) -> bool:
         """Whether it names just this cluster, file system and fileset."""
@@ -58,6 +56,16 @@ def at(place: location.Location, image_id: str) -> ImageLocation:
     """
     return ImageLocation(place.cluster_id, place.file_system, place.fileset,
                          _uuid(image_id))
+
+
+def prefix(place: location.Location) -> str:
+    """Return what the locations of all images in a place begin with."""
+    return _join(place.cluster_id, place.file_system, place.fileset, '')
+
+
+def _join(*parts: str) -> str:
+    return f'{SCHEME}://' + '/'.join(
+        parse.quote(part, safe='') for part in parts)
 
 
 def parse_uri(uri: str) -> ImageLocation:

@@ -14,7 +14,8 @@
 
 ::
 
-    <directory>/images/<image id>     what Glance has written
+    <directory>/identity.json         what file system this is
+               /images/<image id>     what Glance has written
                /snapshots/<image id>  what Nova has cloned for Glance
                /incoming/             what Glance is still writing
                /trash/                sealed files of deleted images
@@ -26,6 +27,8 @@ parents of them under other names, so they can be deleted at any time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import errno
 import os
@@ -33,6 +36,7 @@ import stat
 
 from nova_gpfs import errors
 
+IDENTITY = 'identity.json'
 IMAGES = 'images'
 SNAPSHOTS = 'snapshots'
 INCOMING = 'incoming'
@@ -42,6 +46,8 @@ DIRECTORIES = (IMAGES, SNAPSHOTS, INCOMING, TRASH)
 # ELOOP and ENOTDIR: a part is a symbolic link (open(2), O_NOFOLLOW).
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR)
 _DIRECTORY = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+# One whose names can be listed and which can be brought to disk.
+_ROOM = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -51,6 +57,10 @@ class ImageStore:
 
     directory: str
 
+    @property
+    def identity(self) -> str:
+        return os.path.join(self.directory, IDENTITY)
+
     def image(self, image_id: str) -> str:
         return os.path.join(self.directory, IMAGES, image_id)
 
@@ -59,6 +69,56 @@ class ImageStore:
 
     def room(self, kind: str) -> str:
         return os.path.join(self.directory, kind)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rooms:
+    """The directories of a store, opened; what is done with them stays there.
+
+    Descriptors, for ``dir_fd``. Whatever happens to the paths meanwhile, an
+    unmount too, they lead to the file system that they were opened on.
+    """
+
+    top: int
+    images: int
+    snapshots: int
+    incoming: int
+    trash: int
+
+
+@contextlib.contextmanager
+def rooms(store: ImageStore) -> Iterator[Rooms]:
+    """Open the directories of a store, following no link below its own path.
+
+    :raises errors.NotMounted: they are not there, or nothing answers
+    :raises errors.NotPermitted: one is a link, or this user may not look
+    """
+    opened: list[int] = []
+    try:
+        # The path of the store itself is the operator's and may hold links.
+        opened.append(_opened(store.directory, _ROOM & ~os.O_NOFOLLOW))
+        for kind in DIRECTORIES:
+            opened.append(_opened(kind, _ROOM, opened[0],
+                                  store.room(kind)))
+        yield Rooms(*opened)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _opened(name: str, flags: int, within: int | None = None,
+            path: str = '') -> int:
+    try:
+        return os.open(name, flags, dir_fd=within)
+    except OSError as error:
+        raise refusal(error, path or name) from error
+
+
+def refusal(error: OSError, path: str) -> errors.GpfsError:
+    """Return which of our errors a failure to open something is."""
+    failure = (errors.NotPermitted if error.errno in _REFUSALS
+               else errors.NotMounted)
+    return failure(f'{path}: {error.strerror}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,19 +153,30 @@ def open_image(store: ImageStore, image_id: str) -> StoredImage:
 
 
 def _open(store: ImageStore, kind: str, image_id: str) -> StoredImage | None:
-    path = os.path.join(store.room(kind), image_id)
     try:
         directory = os.open(store.room(kind), _DIRECTORY)
-        try:
-            descriptor = os.open(image_id, _READ, dir_fd=directory)
-        finally:
-            os.close(directory)
     except FileNotFoundError:
         return None
     except OSError as error:
-        failure = (errors.NotPermitted if error.errno in _REFUSALS
-                   else errors.NotMounted)
-        raise failure(f'{path}: {error.strerror}') from error
+        raise refusal(error, store.room(kind)) from error
+    try:
+        return open_file(directory, os.path.join(store.room(kind), image_id))
+    finally:
+        os.close(directory)
+
+
+def open_file(directory: int, path: str) -> StoredImage | None:
+    """Open the file of an image in a directory; None if it is not there.
+
+    :param path: for messages, and for its last part
+    :raises errors.NotPermitted, errors.NotMounted: as ``open_image``
+    """
+    try:
+        descriptor = os.open(os.path.basename(path), _READ, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refusal(error, path) from error
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)

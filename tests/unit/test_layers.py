@@ -30,9 +30,9 @@ VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
     'capacity', 'collection', 'conf', 'conf_policies', 'digest', 'guard',
-    'hosts', 'image_location', 'image_store', 'incoming', 'locality',
-    'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements',
-    'policy', 'privsep', 'probe', 'qcow2',
+    'hosts', 'identity', 'image_location', 'image_store', 'incoming',
+    'locality', 'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents',
+    'placements', 'policy', 'privsep', 'probe', 'qcow2',
     'run', 'sealed', 'storage', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
@@ -65,7 +65,9 @@ MAY_IMPORT = {
     'image_store': VALUES,
     'mmdriver': VALUES | {'conf', 'driver', 'libgpfs', 'lookup', 'mm',
                           'privsep', 'run'},
-    'guard': GPFS,
+    'guard': GPFS | {'identity'},
+    'identity': VALUES | {'location'},
+    'conf_image_store': VALUES,
     'probe': GPFS,
     'incoming': GPFS | {'guard'},
     'digest': frozenset(),
@@ -87,9 +89,10 @@ MAY_IMPORT = {
     'api': VALUES | {'mm', 'policy'},
     'scheduler': frozenset({'conf', 'locality'}),
     'compute': BELOW_NOVA,
-    'glance': BELOW_NOVA,
-    'cmd': BELOW_NOVA | {'audit', 'compute', 'flattening', 'image_locks',
-                         'libgpfs', 'nova_options', 'trials'},
+    'glance': BELOW_NOVA | {'conf_image_store'},
+    'cmd': BELOW_NOVA | {'audit', 'compute', 'conf_image_store',
+                         'flattening', 'glance', 'image_locks', 'libgpfs',
+                         'nova_options', 'trials'},
     'sim': frozenset(),
 }
 
