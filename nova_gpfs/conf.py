@@ -32,6 +32,11 @@ Options of the GPFS image backend, used when ``[libvirt] images_type`` is
 ``gpfs``.
 """)
 
+COMMANDS = [
+    'mmclone', 'mmchattr', 'mmgetstate', 'mmlsattr', 'mmlscluster',
+    'mmlsconfig', 'mmlsdisk', 'mmlsfileset', 'mmlsfs', 'mmlsnsd', 'mmlspool',
+    'mmlsquota', 'mmrestripefile']
+
 OPTIONS: list[cfg.Opt] = [
     cfg.StrOpt(
         'mm_path',
@@ -97,10 +102,7 @@ Related options:
     cfg.ListOpt(
         'rootless_commands',
         default=['mmlsattr'],
-        item_type=types.String(choices=[
-            'mmclone', 'mmchattr', 'mmgetstate', 'mmlsattr', 'mmlscluster',
-            'mmlsconfig', 'mmlsdisk', 'mmlsfileset', 'mmlsfs', 'mmlsnsd',
-            'mmlspool', 'mmlsquota', 'mmrestripefile']),
+        item_type=types.String(choices=COMMANDS),
         help="""
 GPFS commands that run as the user of nova-compute.
 

@@ -165,6 +165,11 @@ of the nodes may differ.
 ]
 
 
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return the options for oslo-config-generator and the validator."""
+    return [(_SHARED, OPTIONS)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The options of one store; sizes in bytes, times in seconds."""

@@ -146,30 +146,37 @@ def open_image(store: ImageStore, image_id: str) -> StoredImage:
     :raises errors.NotMounted: the file system does not answer
     """
     for kind in (IMAGES, SNAPSHOTS):
-        found = _open(store, kind, image_id)
+        found = open_file(store.room(kind), image_id)
         if found is not None:
             return found
     raise errors.NoSuchFile(f'{store.directory} has no image {image_id}')
 
 
-def _open(store: ImageStore, kind: str, image_id: str) -> StoredImage | None:
+def open_file(room: str, image_id: str) -> StoredImage | None:
+    """Open the file of an image in a directory, None if there is none.
+
+    The directory may be no symbolic link, and the file neither; the way to
+    the directory is the operator's.
+
+    :raises errors.NotPermitted, errors.NotMounted: as ``open_image`` does
+    """
     try:
-        directory = os.open(store.room(kind), _DIRECTORY)
+        directory = os.open(room, _DIRECTORY)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise refusal(error, store.room(kind)) from error
+        raise refusal(error, room) from error
     try:
-        return open_file(directory, os.path.join(store.room(kind), image_id))
+        return open_at(directory, os.path.join(room, image_id))
     finally:
         os.close(directory)
 
 
-def open_file(directory: int, path: str) -> StoredImage | None:
-    """Open the file of an image in a directory; None if it is not there.
+def open_at(directory: int, path: str) -> StoredImage | None:
+    """Open the file of an image in an open directory, None if there is none.
 
     :param path: for messages, and for its last part
-    :raises errors.NotPermitted, errors.NotMounted: as ``open_image``
+    :raises errors.NotPermitted, errors.NotMounted: as ``open_image`` does
     """
     try:
         descriptor = os.open(os.path.basename(path), _READ, dir_fd=directory)

@@ -32,6 +32,9 @@ _STEPS: dict[type[errors.GpfsError], str] = {
                           'of Glance.',
     errors.Misconfigured: 'Change the configuration of the store and start '
                           'Glance again.',
+    errors.InvalidName: 'Nothing was run.',
+    errors.NoSuchFile: 'Check that nothing else removes files below '
+                       'gpfs_store_directory.',
     errors.NotGpfs: 'Set gpfs_store_directory to a directory on GPFS.',
     errors.NotPermitted: 'Run "nova-gpfs-glance init" as root, check the '
                          'owners and modes below gpfs_store_directory, '

@@ -123,7 +123,7 @@ def open_image(rooms: image_store.Rooms, store: image_store.ImageStore,
     :raises errors.NotMounted: the file system does not answer
     """
     for room, path in _places(rooms, store, image_id):
-        found = image_store.open_file(room, path)
+        found = image_store.open_at(room, path)
         if found is None:
             continue
         try:

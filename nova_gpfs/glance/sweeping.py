@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Container
 from collections.abc import Iterator
 import contextlib
 import dataclasses
@@ -71,26 +71,19 @@ def sweep(rooms: image_store.Rooms, leftover_age: float,
     return Swept(tuple(removed), tuple(waiting))
 
 
-def sweep_images(rooms: image_store.Rooms, known: Callable[[str], bool],
-                 age: float, remove: Callable[[str], bool]
-                 ) -> tuple[Leftover, ...]:
-    """Remove files of images that Glance does not know.
+def unknown(rooms: image_store.Rooms, known: Container[str],
+            age: float) -> tuple[Leftover, ...]:
+    """Return the files of images that Glance does not know.
 
     A Glance or Nova that dies after a file got its name and before its record
     got the location leaves such a file.
 
-    :param known: whether Glance has an image of this id
-    :param age: leave files that are younger, in seconds
-    :param remove: takes an image's name away
+    :param known: the ids of all images that Glance has
+    :param age: leave files out that are younger, in seconds
     :raises OSError: the directories cannot be read
     """
-    unknown = tuple(each for kind in (image_store.IMAGES,
-                                      image_store.SNAPSHOTS)
-                    for each in _files(_room(rooms, kind), kind)
-                    if each.age >= age and not known(each.name))
-    for each in unknown:
-        remove(each.name)
-    return unknown
+    return tuple(each for each in images(rooms)
+                 if each.age >= age and each.name not in known)
 
 
 def leftovers(rooms: image_store.Rooms) -> Iterator[Leftover]:

@@ -16,9 +16,11 @@ Below are a SQLite database and simulated GPFS. Tokens are read, not checked:
 ``user:project:role,role``, see ``tests.programs.glance_api``.
 """
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -37,10 +39,6 @@ ADMIN = glance_api.ANYBODY
 SERVICE = glance_api.ANY_SERVICE
 #: Seconds to wait for what takes one or two on an idle machine.
 PATIENCE = 120
-
-_ALL_COMMANDS = next(
-    option for option in gpfs_conf.OPTIONS
-    if option.name == 'rootless_commands').type.item_type.choices
 
 _EMPTY_DATABASES = []
 
@@ -81,7 +79,7 @@ def gpfs_store(cluster, directory, node=None, **options):
     """
     return {'type': 'gpfs', 'gpfs_store_directory': directory,
             'gpfs': {'mm_path': cluster.bin_dir(node),
-                     'rootless_commands': ','.join(_ALL_COMMANDS)},
+                     'rootless_commands': ','.join(gpfs_conf.COMMANDS)},
             **options}
 
 
@@ -163,6 +161,10 @@ class GlanceService(fixtures.Fixture):
         return {**os.environ, 'PYTHONPATH': ROOT, 'PYTHONWARNINGS': 'ignore',
                 'HOME': self.directory, 'LC_ALL': 'C.UTF-8'}
 
+    def run_module(self, name, *words):
+        """Run a program of ours, a module, as the user of Glance would."""
+        return self._run('-m', name, *words)
+
     def _run(self, *argv):
         done = subprocess.run([sys.executable, *argv], env=self.env,
                               cwd=self.directory, capture_output=True,
@@ -242,6 +244,17 @@ class GlanceService(fixtures.Fixture):
             headers['X-Image-Meta-Store'] = store
         return self.request('PUT', f'/v2/images/{image_id}/file', data=data,
                             headers=headers, **how)
+
+    @contextlib.contextmanager
+    def begin_upload(self, image_id, data, size):
+        """Send the first bytes of an upload; the client then goes away."""
+        with socket.create_connection(('127.0.0.1', self.port)) as client:
+            client.sendall(
+                f'PUT /v2/images/{image_id}/file HTTP/1.1\r\n'
+                f'Host: glance\r\nX-Auth-Token: {ADMIN}\r\n'
+                'Content-Type: application/octet-stream\r\n'
+                f'Content-Length: {size}\r\n\r\n'.encode() + data)
+            yield
 
     def add(self, data, disk_format='raw', store=None, **fields):
         """Make an image of some data; return its id."""

@@ -21,6 +21,9 @@ import socketserver
 import sys
 from wsgiref import simple_server
 
+from sqlalchemy import engine
+from sqlalchemy import event
+
 #: Who a request is from whose token says nothing: user, project, roles.
 ANYBODY = 'nova:project:admin,member,reader'
 #: The same for the token of a service that asks in the name of a user.
@@ -123,6 +126,23 @@ def identity_factory(_settings, **_options):
     return Identity
 
 
+def let_sqlite_wait():
+    """Let transactions wait for each other, where SQLite would fail.
+
+    It does so at once when two that have read want to write, whatever the
+    time limit. One that may write from its beginning waits for it.
+    """
+    @event.listens_for(engine.Engine, 'connect')
+    def connect(connection, _record):
+        connection.execute('PRAGMA busy_timeout = 60000')
+
+    # oslo.db begins transactions by itself.
+    @event.listens_for(engine.Engine, 'before_cursor_execute', retval=True)
+    def execute(_connection, _cursor, statement, parameters, *_rest):
+        return ('BEGIN IMMEDIATE' if statement == 'BEGIN' else statement,
+                parameters)
+
+
 def main():
     directory, port = sys.argv[1], int((sys.argv[2:] or ['0'])[0])
     os.environ['OS_GLANCE_CONFIG_DIR'] = directory
@@ -130,6 +150,7 @@ def main():
     # Glance logs to standard output.
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
+    let_sqlite_wait()
     from glance.wsgi import api  # reads the configuration
     server = Server(('127.0.0.1', port), Handler)
     server.set_app(api.application)
