@@ -42,6 +42,7 @@ from oslo_privsep import daemon
 from oslo_privsep import priv_context
 
 from nova_gpfs import conf as gpfs_conf
+from nova_gpfs import conf_image_store
 from nova_gpfs import errors
 from nova_gpfs import mm
 from nova_gpfs.mm import base
@@ -214,7 +215,8 @@ def _root() -> str:
     path = str(_paths().instances_path).rstrip('/')
     if not path.startswith('/'):
         raise errors.NotPermitted(
-            'instances_path is not set for the privileged daemon')
+            'instances_path is not set for the privileged daemon, nor is '
+            'there a store with gpfs_store_privileged')
     return path
 
 
@@ -224,7 +226,20 @@ def _paths() -> cfg.ConfigOpts:
 
 @functools.cache
 def _nova_paths() -> cfg.ConfigOpts:
-    return nova_options.read(CONF)
+    found = nova_options.read(CONF)
+    if not found.instances_path:
+        found.set_default('instances_path', _store_directory())
+    return found
+
+
+def _store_directory() -> str:
+    """Return what Glance's daemon works below, '' if it is not Glance's."""
+    found = {each.directory for each in conf_image_store.stores(CONF)
+             if each.privileged}
+    if len(found) > 1:
+        raise errors.NotPermitted(
+            'gpfs_store_privileged is set for several stores')
+    return ''.join(found)
 
 
 def _check_path(path: str, changes: bool) -> None:

@@ -72,6 +72,11 @@ paste.filter_factory = glance_api:identity_factory
 """
 
 
+def script(name):
+    """Return the path of a program that is installed beside Glance."""
+    return os.path.join(sysconfig.get_path('scripts'), name)
+
+
 def gpfs_store(cluster, directory, node=None, **options):
     """Return the groups of a store over a simulated cluster.
 
@@ -88,7 +93,8 @@ class GlanceService(fixtures.Fixture):
 
     ``stores`` has what is in the group of each store and its ``type``; a
     value that is a dictionary is a group beside it. The first store is the
-    default one. ``default`` is for [DEFAULT].
+    default one. ``default`` is for [DEFAULT]. In values ``%(conf)s`` is the
+    path of the configuration file.
     """
 
     def __init__(self, stores, default=''):
@@ -129,7 +135,8 @@ class GlanceService(fixtures.Fixture):
             default=self.default, default_backend=next(iter(self.stores)))
         for name, options in groups.items():
             text += f'[{name}]\n' + ''.join(
-                f'{key} = {value}\n' for key, value in options.items())
+                f'{key} = {value}\n'.replace('%(conf)s', self.conf)
+                for key, value in options.items())
         with open(self.conf, 'w') as f:
             f.write(text)
 
@@ -140,9 +147,8 @@ class GlanceService(fixtures.Fixture):
             with open(path, 'wb') as f:
                 f.write(_EMPTY_DATABASES[0])
             return
-        self._run(os.path.join(sysconfig.get_path('scripts'),
-                               'glance-manage'),
-                  '--config-file', self.conf, 'db', 'sync')
+        self._run(script('glance-manage'), '--config-file', self.conf,
+                  'db', 'sync')
         with open(path, 'rb') as f:
             _EMPTY_DATABASES.append(f.read())
 

@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import subprocess
+import sys
 import threading
 
 import fixtures
@@ -43,11 +44,15 @@ class GlanceTestCase(base.BaseTestCase):
         self.directory = os.path.join(self.gpfs.mount_point('fs0'), 'glance')
         os.mkdir(self.directory)
         self.files = image_store.ImageStore(self.directory)
+        self.glance = self.useFixture(
+            glance_service.GlanceService(self.stores()))
+
+    def stores(self):
         plain = os.path.join(self.top, 'plain')
-        self.glance = self.useFixture(glance_service.GlanceService({
-            'fast': glance_service.gpfs_store(
-                self.gpfs, self.directory, 'node1', **self.options),
-            'plain': {'type': 'file', 'filesystem_store_datadir': plain}}))
+        fast = glance_service.gpfs_store(self.gpfs, self.directory, 'node1',
+                                         **self.options)
+        return {'fast': fast, 'plain': {
+            'type': 'file', 'filesystem_store_datadir': plain}}
 
     def entries(self, kind):
         return sorted(os.listdir(self.files.room(kind)))
@@ -323,12 +328,61 @@ class UnmountTest(GlanceTestCase):
 
 
 class PlacedTest(GlanceTestCase):
+    """A store with a placement of its own, given by the privileged daemon."""
 
-    options = {'gpfs_store_pool': 'data', 'gpfs_store_data_replicas': '2'}
+    def stores(self):
+        stores = super().stores()
+        stores['fast'].update({
+            'gpfs_store_privileged': 'True', 'gpfs_store_pool': 'fast',
+            'gpfs_store_data_replicas': '2',
+            'nova_gpfs_privileged': {'helper_command': ' '.join((
+                sys.executable, glance_service.script('privsep-helper'),
+                '--config-file', '%(conf)s'))}})
+        stores['fast']['gpfs']['rootless_commands'] = 'mmlsattr'
+        return stores
 
     def test_every_block_is_where_the_store_is_to_be(self):
-        image_id = self.glance.add(os.urandom(MIB))
-        blocks = self.gpfs.blocks(self.files.image(image_id))
-        self.assertEqual({'data'}, {block.pool for block in blocks})
-        self.assertEqual({2}, {len(block.failure_groups)
-                               for block in blocks})
+        image_id = self.glance.add(os.urandom(3 * MIB))
+        self.assertEqual({('fast', 2)}, {
+            (block.pool, block.replicas) for block
+            in self.gpfs.blocks(self.files.image(image_id))})
+        self.glance.delete(image_id)
+        self.assert_consistent()
+
+    def test_a_placement_that_cannot_be_granted_is_told_at_the_start(self):
+        image_id = self.glance.create()
+        self.glance.stop()
+        self.glance.stores['fast']['gpfs_store_pool'] = 'none'
+        self.glance.configure()
+        self.glance.start()
+        self.glance.upload(image_id, b'data', expect=410)
+        with open(self.glance.log) as log:
+            self.assertIn('No such storage pool: none', log.read())
+
+
+class RootlessTest(GlanceTestCase):
+    """A Glance that may run mmlsattr alone, after nova-gpfs-glance init."""
+
+    def stores(self):
+        stores = super().stores()
+        stores['fast']['gpfs']['rootless_commands'] = 'mmlsattr'
+        return stores
+
+    def test_a_store_needs_no_other_command_once_it_is_set_up(self):
+        image_id = self.glance.create()
+        self.glance.upload(image_id, b'data', expect=410)
+        with open(self.glance.log) as log:
+            self.assertIn('nova-gpfs-glance init', log.read())
+        self.assertEqual([], os.listdir(self.directory))
+        self.glance.run_module(
+            'nova_gpfs.cmd.nova_gpfs_glance', 'init',
+            '--config-file', self.glance.conf)
+        self.glance.stop()
+        before = len(self.gpfs.calls())
+        self.glance.start()
+        self.glance.upload(image_id, b'data')
+        self.glance.delete(image_id)
+        self.assertEqual({'mmlsattr'}, {
+            os.path.basename(call['argv'][0])
+            for call in self.gpfs.calls()[before:]})
+        self.assert_consistent()
