@@ -44,12 +44,17 @@ _STEPS: dict[type[errors.GpfsError], str] = {
                             'written.',
 }
 
+_SUMMARIES: dict[type[errors.GpfsError], str] = {
+    errors.Misconfigured: 'The store cannot work as it is configured',
+}
+
 
 def says(error: errors.GpfsError) -> str:
     """Return what an error says, with the next step of Glance's operator."""
-    step = _STEPS.get(type(error))
-    return str(error) if step is None else str(error).replace(
-        error.next_step, step)
+    kind = type(error)
+    return str(error).replace(
+        error.summary, _SUMMARIES.get(kind, error.summary), 1).replace(
+        error.next_step, _STEPS.get(kind, error.next_step))
 
 
 def driver(conf: cfg.ConfigOpts, privileged: bool) -> gpfs_driver.GpfsDriver:

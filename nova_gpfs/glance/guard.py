@@ -49,7 +49,7 @@ class StoreGuard:
                  store: image_store.ImageStore) -> None:
         self._driver = driver
         self._store = store
-        self._verified: tuple[int, int] | None = None
+        self._verified: tuple[int, int, int] | None = None
         self._where: location.Location | None = None
 
     def establish(self, owner: tuple[int, int] | None = None
@@ -96,13 +96,14 @@ class StoreGuard:
         assert self._where is not None
         return self._where
 
-    def _seen(self, rooms: image_store.Rooms) -> tuple[int, int]:
+    def _seen(self, rooms: image_store.Rooms) -> tuple[int, int, int]:
         try:
             found = os.stat(image_store.IDENTITY, dir_fd=rooms.top,
                             follow_symlinks=False)
         except OSError as error:
             raise image_store.refusal(error, self._store.identity) from error
-        return found.st_dev, found.st_ino
+        # The number of an inode may be that of another file by now.
+        return found.st_dev, found.st_ino, found.st_ctime_ns
 
     def _verify(self, rooms: image_store.Rooms) -> location.Location:
         try:

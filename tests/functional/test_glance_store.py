@@ -158,7 +158,8 @@ class StoresTest(GlanceTestCase):
         self.glance.request(
             'POST', f'/v2/images/{image_id}/import', expect=202,
             json={'method': {'name': 'copy-image'}, 'stores': ['fast']})
-        self.glance.wait_for(image_id, stores='plain,fast')
+        self.glance.wait_for(image_id, stores='plain,fast',
+                             os_glance_import_task=None)
         self.glance.request(
             'DELETE', f'/v2/stores/plain/{image_id}', expect=204)
         self.assertEqual('fast', self.glance.image(image_id)['stores'])

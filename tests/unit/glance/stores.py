@@ -36,6 +36,8 @@ from nova_gpfs.sim import cluster as sim_cluster
 IMAGE = '11111111-2222-4333-8444-555555555555'
 OTHER = '22222222-2222-4333-8444-555555555555'
 
+ALL_COMMANDS = gpfs_conf.COMMANDS
+
 _unlink = os.unlink
 
 
@@ -92,7 +94,7 @@ class StoreTestCase(base.BaseTestCase):
         self.conf([])
         gpfs_conf.register(self.conf)
         self.config(group='gpfs', mm_path=self.gpfs.bin_dir(),
-                    rootless_commands=gpfs_conf.COMMANDS)
+                    rootless_commands=ALL_COMMANDS)
         self.init()
         self.config(group='gpfs', rootless_commands=self.rootless)
         self.store = self.new_store()
