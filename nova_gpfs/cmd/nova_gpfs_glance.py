@@ -111,8 +111,8 @@ def _stores(arguments: Arguments) -> list[Store]:
 
 def _init(store: Store, _arguments: Arguments) -> policies.Row:
     """Make the directories of a store, for the owner of the store."""
-    found = os.stat(store.settings.directory)
-    where = store.guard.establish((found.st_uid, found.st_gid))
+    owner = os.stat(store.settings.directory).st_uid
+    where = store.guard.establish(owner)
     return {'directory': store.settings.directory,
             'locations': image_location.prefix(where)}
 

@@ -25,7 +25,6 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import os
-import stat
 
 from oslo_log import log as logging
 
@@ -37,9 +36,10 @@ from nova_gpfs import location
 
 LOG = logging.getLogger(__name__)
 
-# The group is that of Nova's user: it reads images and writes snapshots.
-_MODES = {image_store.IMAGES: 0o750, image_store.SNAPSHOTS: 0o770,
-          image_store.INCOMING: 0o700, image_store.TRASH: 0o700}
+# The group, that of the store's directory, is one of Nova's user: it reads
+# images and writes snapshots. What is made in a directory gets its group.
+_MODES = {image_store.IMAGES: 0o2750, image_store.SNAPSHOTS: 0o2770,
+          image_store.INCOMING: 0o2700, image_store.TRASH: 0o2700}
 
 
 class StoreGuard:
@@ -52,13 +52,13 @@ class StoreGuard:
         self._verified: tuple[int, int, int] | None = None
         self._where: location.Location | None = None
 
-    def establish(self, owner: tuple[int, int] | None = None
-                  ) -> location.Location:
+    def establish(self, owner: int = -1) -> location.Location:
         """Make what the directory lacks, and find out where it is.
 
         "Already done" means that the identity names just this place.
 
-        :param owner: user and group that made directories are given to
+        :param owner: number of the user whom made directories are given to;
+            by default this one
         :raises errors.WrongFileSystem: the identity names another place
         :raises errors.Misconfigured: a part lies in another fileset
         :raises errors.NotPermitted: there is no identity, and this user may
@@ -140,19 +140,18 @@ class StoreGuard:
         return self.where
 
 
-def _make_directories(store: image_store.ImageStore,
-                      owner: tuple[int, int] | None) -> None:
+def _make_directories(store: image_store.ImageStore, owner: int) -> None:
     """Make the directories that are not there; others keep their modes."""
+    group = os.stat(store.directory).st_gid
     for kind, mode in _MODES.items():
         path = store.room(kind)
         try:
-            os.mkdir(path, mode)
-            inherited = os.stat(path).st_mode & stat.S_ISGID
-            if owner is not None:
-                os.chown(path, *owner)
-            os.chmod(path, mode | inherited)
+            os.mkdir(path, 0o700)
+            os.chown(path, owner, group)
+            os.chmod(path, mode)
         except FileExistsError:
             continue
         except PermissionError:
             raise errors.NotPermitted(
-                f'user {os.geteuid()} cannot make {path}') from None
+                f'user {os.geteuid()} cannot make {path} for group '
+                f'{group}') from None

@@ -104,7 +104,7 @@ class Store(store_driver.Store):
         self._guard = store_guard.StoreGuard(self._gpfs, self._store)
 
     def _options(self, name: str) -> Any:
-        """Return what has the options; releases from 5.0 on share defaults."""
+        """Return what has the options; newer releases share defaults."""
         shared = getattr(store_driver, 'BackendGroupConfiguration', None)
         if shared is None or self.backend_group is None:
             return self.conf[name]

@@ -260,8 +260,14 @@ class CrashTest(GlanceTestCase):
     options = {'gpfs_store_leftover_age': '600'}
 
     def _sweep(self, *words):
+        return self._run('sweep', *words)
+
+    def _status(self):
+        return self._run('status')
+
+    def _run(self, command, *words):
         return json.loads(self.glance.run_module(
-            'nova_gpfs.cmd.nova_gpfs_glance', 'sweep', '--format', 'json',
+            'nova_gpfs.cmd.nova_gpfs_glance', command, '--format', 'json',
             '--config-file', self.glance.conf, *words))['stores'][0]
 
     def _age(self, path):
@@ -297,6 +303,12 @@ class CrashTest(GlanceTestCase):
         with open(ids, 'w') as f:
             f.write('\n'.join(self.glance.images()))
         self.assertEqual([], self._sweep()['removed'])
+        self.assertRaises(AssertionError, self._sweep, '--known-images',
+                          '/dev/null')
+        would = self._sweep('--known-images', ids, '--dry-run')
+        self.assertEqual([lost], [each['name'] for each
+                                  in would['would_be_removed']])
+        self.assertEqual(2, self._status()['images'])
         self.assertEqual([lost], [each['name'] for each in self._sweep(
             '--known-images', ids)['removed']])
         self.assertEqual(b'kept', self.glance.download(kept))

@@ -125,17 +125,16 @@ class SetUpTest(OwnClusterTestCase):
     def test_directories_get_modes_for_glance_and_the_group_of_nova(self):
         modes = {kind: os.stat(self.files.room(kind)).st_mode & 0o7777
                  for kind in ('images', 'snapshots', 'incoming', 'trash')}
-        self.assertEqual({'images': 0o750, 'snapshots': 0o770,
-                          'incoming': 0o700, 'trash': 0o700}, modes)
+        self.assertEqual({'images': 0o2750, 'snapshots': 0o2770,
+                          'incoming': 0o2700, 'trash': 0o2700}, modes)
 
-    def test_they_belong_to_the_owner_of_the_store_and_keep_its_group(self):
+    def test_they_belong_to_the_owner_and_the_group_of_the_store(self):
         os.unlink(self.files.identity)
         os.rmdir(self.files.room('images'))
         os.chown(self.directory, 1234, 4321)
-        os.chmod(self.directory, 0o2750)
         self.config(group='gpfs', rootless_commands=stores.ALL_COMMANDS)
         guard.StoreGuard(access.driver(self.conf, False),
-                         self.files).establish((1234, 4321))
+                         self.files).establish(1234)
         found = os.stat(self.files.room('images'))
         self.assertEqual((1234, 4321, 0o42750), (
             found.st_uid, found.st_gid, found.st_mode))
