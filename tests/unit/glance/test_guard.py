@@ -93,6 +93,8 @@ class IdentityTest(OwnClusterTestCase):
     def test_nothing_is_made_below_an_unmounted_file_system(self):
         self.gpfs.unmount('fs0')
         os.mkdir(self.directory)
+        self.assertIn('Set gpfs_store_directory to a directory on GPFS',
+                      self.refused())
         self.config(group='gpfs', rootless_commands=stores.ALL_COMMANDS)
         self.refused()
         self.assertRaises(errors.GpfsError, self.init)

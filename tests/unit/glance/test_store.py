@@ -13,6 +13,7 @@
 import errno
 import hashlib
 import os
+import subprocess
 from unittest import mock
 
 from glance_store import exceptions
@@ -28,6 +29,7 @@ from nova_gpfs.glance import sparse
 from nova_gpfs.glance import store as gpfs_store
 from nova_gpfs.glance import sweeping
 from nova_gpfs import image_location
+from nova_gpfs.sim import cluster as sim_cluster
 from tests.unit.glance import stores
 
 IMAGE = stores.IMAGE
@@ -205,6 +207,70 @@ class FailureTest(stores.StoreTestCase):
         verifier.update.side_effect = ValueError
         self.assertRaises(ValueError, self.add, verifier=verifier)
         self.assertEqual([], self.entries('incoming'))
+
+
+class FullDiskTest(stores.StoreTestCase):
+    """A file system that is really full."""
+
+    def make_cluster(self):
+        if os.geteuid():
+            self.skipTest('mounting a file system needs root')
+        data = os.path.join(self.test_dir, 'tmpfs')
+        os.mkdir(data)
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs',
+                        data], check=True, capture_output=True)
+        self.addCleanup(subprocess.run, ['umount', '--lazy', data],
+                        check=True)
+        return sim_cluster.create(os.path.join(self.test_dir, 'gpfs'),
+                                  data_dir=data)
+
+    def test_what_does_not_fit_leaves_nothing_and_what_fits_is_taken(self):
+        self.assertRaises(exceptions.StorageFull, self.add,
+                          b'x' * (4 << 20))
+        self.assertEqual([], self.entries('images'))
+        self.assertEqual([], self.entries('incoming'))
+        uri = self.add(b'y' * (1 << 20))[0]
+        self.assertEqual(1 << 20, self.store.get_size(self.at(uri)))
+
+
+class CrashTest(stores.StoreTestCase):
+    """A process that is gone between two steps."""
+
+    def die_at(self, call):
+        """Add an image in a process that ends where it would do this."""
+        child = os.fork()
+        if not child:
+            with mock.patch(call, side_effect=lambda *_args, **_how:
+                            os._exit(9)):
+                self.add(b'lost')
+            os._exit(0)
+        self.assertEqual(9, os.waitstatus_to_exitcode(
+            os.waitpid(child, 0)[1]))
+
+    def test_whatever_was_the_last_step_the_next_upload_works(self):
+        for call in ('os.pwrite', 'os.fsync', 'os.link'):
+            self.die_at(call)
+            self.assertEqual([], self.entries('images'), call)
+            uri = self.add(b'kept')[0]
+            self.assertEqual(b'kept', self.read(uri)[0])
+            self.store.delete(self.at(uri))
+        self.sweep_old()
+        self.assertEqual([], self.entries('incoming'))
+
+    def test_an_image_with_both_names_is_whole_once_it_is_swept(self):
+        self.die_at('os.unlink')
+        self.assertEqual(1, len(self.entries('incoming')))
+        uri = self.store.url_prefix + IMAGE
+        self.assertRaises(exceptions.NotFound, self.store.get, self.at(uri))
+        self.sweep_old()
+        self.assertEqual([], self.entries('incoming'))
+        self.assertEqual(b'lost', self.read(uri)[0])
+        self.store.delete(self.at(uri))
+
+    def sweep_old(self):
+        for name in self.entries('incoming'):
+            os.utime(os.path.join(self.files.room('incoming'), name), (0, 0))
+        self.store.sweep()
 
 
 class GetTest(stores.StoreTestCase):
