@@ -45,6 +45,7 @@ from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
 from nova_gpfs import incoming
 from nova_gpfs import layout as gpfs_layout
+from nova_gpfs import master_record
 from nova_gpfs import masters as gpfs_masters
 
 LOG = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Entry:
     """
 
     name: str
-    master: gpfs_masters.Master
+    master: master_record.Master
     clones: int
     unused: float
     bytes: int
@@ -108,20 +109,20 @@ class Collection:
             with contextlib.suppress(FileNotFoundError, errors.NoSuchFile):
                 yield self._entry(name, master)
 
-    def _entry(self, name: str, master: gpfs_masters.Master) -> Entry:
+    def _entry(self, name: str, master: master_record.Master) -> Entry:
         info = self._driver.clone_info(master.path)
         found = os.lstat(master.path)
         clones = found.st_nlink - 1
         if clones or not info.is_parent:
-            gpfs_masters.touch(master.directory)
+            master_record.touch(master.directory)
         return Entry(name, master, clones, self._unused(master.directory),
                      found.st_blocks * 512)
 
     def _unused(self, directory: str) -> float:
         """Return for how many seconds nobody has needed a master."""
-        path = os.path.join(directory, gpfs_masters.USED)
+        path = os.path.join(directory, master_record.USED)
         if not os.path.exists(path):
-            gpfs_masters.touch(directory)
+            master_record.touch(directory)
         return self._now() - os.stat(path).st_mtime
 
     def _now(self) -> float:
@@ -163,7 +164,7 @@ class Collection:
         # Copies first: the master that they are made from is to outlast them.
         for entry in sorted(stay, key=lambda entry: not entry.is_placed):
             if entry.master.base in keep:
-                gpfs_masters.touch(entry.master.directory)
+                master_record.touch(entry.master.directory)
             elif self._may_go(entry, ages, stay) and (
                     dry_run or self._remove(entry, ages, stay)):
                 stay.remove(entry)
@@ -202,7 +203,7 @@ class Collection:
     def _finish(self, name: str, grave: str) -> bool:
         """Remove what was taken out of sight, or bring it back."""
         try:
-            os.unlink(os.path.join(grave, gpfs_masters.IMAGE))
+            os.unlink(os.path.join(grave, master_record.IMAGE))
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -220,7 +221,7 @@ class Collection:
         Then it is a parent of its clones and nobody's master, and stays
         where it is until they are gone.
         """
-        gpfs_masters.touch(grave)
+        master_record.touch(grave)
         try:
             os.utime(grave)
             os.rename(grave, self._layout.master(name))
@@ -244,7 +245,7 @@ class Collection:
     def _look_at(self, grave: str) -> None:
         """Let GPFS count the clones; it is asked before each removal."""
         with contextlib.suppress(errors.NoSuchFile):
-            self._driver.clone_info(os.path.join(grave, gpfs_masters.IMAGE))
+            self._driver.clone_info(os.path.join(grave, master_record.IMAGE))
 
     @contextlib.contextmanager
     def _alone(self, key: str) -> Iterator[bool]:

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from oslo_config import cfg
 from oslo_config import types
 
+from nova_gpfs import conf_images
 from nova_gpfs import conf_policies
 
 GROUP = cfg.OptGroup(
@@ -306,7 +307,8 @@ nova-compute as a value of ``[libvirt] images_type``.
 def register(conf: cfg.ConfigOpts) -> None:
     """Make the options known to ``conf``; doing it again is harmless."""
     conf.register_group(GROUP)
-    conf.register_opts([*OPTIONS, *conf_policies.OPTIONS], group=GROUP)
+    conf.register_opts([*OPTIONS, *conf_images.OPTIONS,
+                        *conf_policies.OPTIONS], group=GROUP)
 
 
 def unknown_options(conf: cfg.ConfigOpts) -> Iterator[str]:
@@ -328,7 +330,8 @@ def renamed_options(conf: cfg.ConfigOpts) -> Iterator[str]:
 
 
 def _all() -> list[cfg.Opt]:
-    return [_SOURCE, *OPTIONS, *conf_policies.OPTIONS]
+    return [_SOURCE, *OPTIONS, *conf_images.OPTIONS,
+            *conf_policies.OPTIONS]
 
 
 def _former() -> dict[str, str]:

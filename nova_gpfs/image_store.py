@@ -136,6 +136,16 @@ class StoredImage:
     names: int
 
 
+def directory(option: str) -> str:
+    """Return the path of a directory that an option names, in one form."""
+    return os.path.abspath(option)
+
+
+def from_option(option: str | None) -> ImageStore | None:
+    """Return the store that ``[gpfs] image_store`` names, None for none."""
+    return ImageStore(directory(option)) if option else None
+
+
 def open_image(store: ImageStore, image_id: str) -> StoredImage:
     """Open the file of an image, following no link below the directory.
 

@@ -27,6 +27,7 @@ import errno
 import os
 import shutil
 import socket
+import stat
 import time
 import uuid
 
@@ -80,7 +81,7 @@ class Incoming:
             room = os.path.join(self._layout.incoming, name)
             if time.time() - _last_change(room) < self._leftover_age:
                 continue
-            LOG.warning('Removing the unfinished master %s', room)
+            LOG.log(_level(room), 'Removing the unfinished master %s', room)
             if self._bury(room):
                 removed.append(name)
         return removed
@@ -140,6 +141,20 @@ def _entries(room: str) -> list[str]:
         return []
 
 
+def _level(room: str) -> int:
+    """Return how loudly a room is spoken of.
+
+    A clone parent of an image in Glance's store stays as long as that image,
+    which is no news at each sweep. Its clones count as names.
+    """
+    for path in _entries(room):
+        with contextlib.suppress(FileNotFoundError):
+            found = os.lstat(path)
+            if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+                return logging.DEBUG
+    return logging.WARNING
+
+
 def remove_room(room: str) -> bool:
     """Remove a room and say whether it is gone.
 
@@ -153,7 +168,7 @@ def remove_room(room: str) -> bool:
         with contextlib.suppress(OSError):
             os.unlink(room)
     if os.path.lexists(room):
-        LOG.warning('The unfinished master %s could not be removed; it is '
-                    'tried again later', room)
+        LOG.log(_level(room), 'The unfinished master %s could not be removed; '
+                'it is tried again later', room)
         return False
     return True

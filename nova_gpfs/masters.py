@@ -31,12 +31,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
-import dataclasses
-import json
 import os
-import socket
 import time
-from typing import Any, TypeVar
 
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
@@ -47,49 +43,20 @@ from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
 from nova_gpfs import incoming
 from nova_gpfs import layout as gpfs_layout
+from nova_gpfs import master_record
 from nova_gpfs import model
 from nova_gpfs import plan
 
 LOG = logging.getLogger(__name__)
 
-IMAGE = 'image'
-INFO = 'info.json'
-#: Written to whenever the master is known to be needed (see ``collection``).
-USED = 'used'
-
-#: Writes the image to the path it is given and returns what it made.
-T = TypeVar('T')
-
 #: Where GPFS puts it.
 ANYWHERE = model.Placement()
 
+#: Writes the image to the path it is given and returns what it made.
 Fill = Callable[[str], plan.MasterInfo]
+#: Makes a clone parent at the path it is given; None if it cannot.
+Clone = Callable[[str], plan.MasterInfo | None]
 Copy = Callable[[str, str], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Master:
-    """A sealed image that disks are cloned from.
-
-    ``base`` is the key of its image, which masters of other placements share.
-    ``placement`` is where its blocks were when it was sealed, and ``digest``
-    what it held then (see ``digest``), '' where that was not recorded.
-    """
-
-    path: str
-    info: plan.MasterInfo
-    base: str = ''
-    placement: model.Placement = ANYWHERE
-    digest: str = ''
-
-    @property
-    def directory(self) -> str:
-        return os.path.dirname(self.path)
-
-    def covers(self, wanted: model.Placement) -> bool:
-        """Whether its blocks lie as is wanted."""
-        return all(getattr(wanted, name) in (None, value) for name, value
-                   in dataclasses.asdict(self.placement).items())
 
 
 class Masters:
@@ -109,7 +76,8 @@ class Masters:
         self.sweep = self._incoming.sweep
 
     def find(self, key: str,
-             wanted: model.Placement = ANYWHERE) -> Master | None:
+             wanted: model.Placement = ANYWHERE
+             ) -> master_record.Master | None:
         """Return a master of an image that is ready, None if there is none.
 
         Where GPFS has put the image just as wanted by itself, it needs no
@@ -128,7 +96,8 @@ class Masters:
         return master
 
     def _plain_instead(self, key: str,
-                       wanted: model.Placement) -> Master | None:
+                       wanted: model.Placement
+                       ) -> master_record.Master | None:
         """Return the master that GPFS has placed, if it is as wanted."""
         plain = None
         if wanted != ANYWHERE:
@@ -140,7 +109,7 @@ class Masters:
         """Return the keys of all masters, placed ones too, for ``find``."""
         return sorted(os.listdir(self._layout.masters))
 
-    def of_image(self, key: str) -> Iterator[Master]:
+    def of_image(self, key: str) -> Iterator[master_record.Master]:
         """Yield all masters of an image, however they are placed."""
         for name in self.keys():
             if name.startswith(key[:_KEPT]):
@@ -149,7 +118,7 @@ class Masters:
                     if master is not None and master.base == key:
                         yield master
 
-    def all(self) -> Iterator[tuple[str, Master]]:
+    def all(self) -> Iterator[tuple[str, master_record.Master]]:
         """Yield the masters that are ready, with their names."""
         for name in self.keys():
             try:
@@ -160,35 +129,24 @@ class Masters:
             if master is not None:
                 yield name, master
 
-    def named(self, name: str) -> Master | None:
+    def named(self, name: str) -> master_record.Master | None:
         """Return the master in a directory of this name; raises as find()."""
-        directory = self._layout.master(name)
-        try:
-            with open(os.path.join(directory, INFO), encoding='utf-8') as f:
-                fields = json.load(f)
-            return Master(os.path.join(directory, IMAGE),
-                          _known(plan.MasterInfo, fields['info']),
-                          fields.get('base', name),
-                          _known(model.Placement,
-                                 fields.get('placement', {})),
-                          fields.get('digest', ''))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise errors.NotMounted(
-                f'{directory}: {error.strerror}') from error
-        except (ValueError, TypeError, KeyError) as error:
-            raise errors.CloneParentInvalid(
-                f'{directory} cannot be read ({error})') from error
+        return master_record.read(self._layout.master(name), name)
 
     def ensure(self, key: str, fill: Fill,
-               wanted: model.Placement = ANYWHERE) -> tuple[Master, bool]:
+               wanted: model.Placement = ANYWHERE,
+               clone: Clone | None = None
+               ) -> tuple[master_record.Master, bool]:
         """Return the master of an image, made now if nobody has.
 
         The flag tells whether this call made it. ``fill`` is called at most
         once, and only if the image has no master of any placement; what it
         raises is passed on, and nothing is left behind. ``wanted`` is the
         placement of a master: pool and replicas.
+
+        Before ``fill``, ``clone`` is asked for a clone parent. Its blocks
+        lie where they are, so that is the master that GPFS has placed, of
+        which another one is copied where it is wanted elsewhere.
         """
         master = self._find_for_use(key, wanted)
         if master is not None:
@@ -197,13 +155,16 @@ class Masters:
             master = self._find_for_use(key, wanted)
             if master is not None:
                 return master, False
-            return self._make(key, fill, wanted)
+            if clone is not None and next(self.of_image(key), None) is None:
+                self._publish(key, key, clone, lambda image: '')
+                master = self.find(key, wanted)
+            return (master, True) if master else self._make(key, fill, wanted)
 
     def _find_for_use(self, key: str, wanted: model.Placement
-                      ) -> Master | None:
+                      ) -> master_record.Master | None:
         master = self.find(key, wanted)
         if master is not None:
-            touch(master.directory)
+            master_record.touch(master.directory)
         return master
 
     @contextlib.contextmanager
@@ -219,32 +180,63 @@ class Masters:
             yield
 
     def _make(self, key: str, fill: Fill,
-              wanted: model.Placement) -> tuple[Master, bool]:
-        self._guard.check()
-        self.sweep()
-        started = time.monotonic()
-        name = _key(key, wanted)
-        with self._incoming.room(name) as room:
-            image = os.path.join(room, IMAGE)
+              wanted: model.Placement) -> tuple[master_record.Master, bool]:
+        def write(image: str) -> plan.MasterInfo:
             info = self._filled(image, key, fill, wanted)
             self._guard.check()
             incoming.flush(image)
             self._driver.seal(image)
-            _write_info(room, name, Master(
-                image, info, key, self._placement(image),
-                digest.of_file(image) if self._record_digests else ''))
-            made = self._incoming.publish(room, self._layout.master(name))
+            return info
+
+        name = _key(key, wanted)
+        made = self._publish(name, key, write, digest.of_file
+                             if self._record_digests else lambda image: '')
         master = self.named(name)
         if master is None:
             raise errors.CloneParentInvalid(
                 f'{self._layout.master(name)} vanished when it was published')
+        return master, made
+
+    def _publish(self, name: str, key: str, write: Clone,
+                 describe: Callable[[str], str]) -> bool:
+        """Publish what ``write`` makes; False if it or another host did not.
+
+        :param describe: returns the digest of a sealed file
+        """
+        self._guard.check()
+        self.sweep()
+        started = time.monotonic()
+        with self._incoming.room(name) as room:
+            image = os.path.join(room, master_record.IMAGE)
+            info = write(image)
+            if info is None:
+                return False
+            master_record.write(room, name, master_record.Master(
+                image, info, key, self._placement(image), describe(image)))
+            made = self._incoming.publish(room, self._layout.master(name))
         LOG.info('Master image %(key)s %(what)s: %(format)s, %(size)d bytes, '
                  '%(seconds).1f s',
-                 {'key': name, 'format': master.info.format,
+                 {'key': name, 'format': info.format,
                   'what': 'made and sealed' if made else 'came from another '
-                  'host meanwhile', 'size': master.info.virtual_size,
+                  'host meanwhile', 'size': info.virtual_size,
                   'seconds': time.monotonic() - started})
-        return master, made
+        return made
+
+    @contextlib.contextmanager
+    def readable(self, path: str) -> Iterator[str]:
+        """Give a path by which this user can read what a sealed file holds.
+
+        A parent that the privileged daemon has made of another user's file
+        is root's, and its mode is not documented. It is then read through a
+        clone, which is this user's and goes in the end.
+        """
+        if os.access(path, os.R_OK):
+            yield path
+            return
+        with self._incoming.room('reader') as room:
+            clone = os.path.join(room, master_record.IMAGE)
+            self._driver.clone(path, clone)
+            yield clone
 
     def _filled(self, image: str, key: str, fill: Fill,
                 wanted: model.Placement) -> plan.MasterInfo:
@@ -254,9 +246,10 @@ class Masters:
             self._try(image + '.try', wanted)
             info = fill(image)
         else:
-            touch(sibling.directory)
+            master_record.touch(sibling.directory)
             make_empty(self._driver, image, wanted)
-            self._copy(sibling.path, image)
+            with self.readable(sibling.path) as source:
+                self._copy(source, image)
             info = sibling.info
         self._driver.place(image, wanted)
         return info
@@ -271,17 +264,6 @@ class Masters:
         found = self._driver.attributes(image)
         return model.Placement(found.pool, found.data_replicas,
                                found.metadata_replicas)
-
-
-def touch(directory: str) -> None:
-    """Note that a master is needed now.
-
-    The master itself is read-only, so there is a file beside it. One that
-    has just been removed, or a note that cannot be made, is no trouble: the
-    worst that follows is that an image is fetched again.
-    """
-    with contextlib.suppress(OSError):
-        incoming.touch(os.path.join(directory, USED))
 
 
 def make_empty(driver: gpfs_driver.GpfsDriver, path: str,
@@ -305,26 +287,3 @@ _KEPT = 40
 def _key(key: str, wanted: model.Placement) -> str:
     return gpfs_layout.placed_key(key, wanted.pool, wanted.data_replicas,
                                   wanted.metadata_replicas)
-
-
-def _known(kind: type[T], fields: dict[str, Any]) -> T:
-    """Return a value of fields; those of a later release are passed over."""
-    names = {field.name for field in
-             dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in fields.items()
-                   if name in names})
-
-
-def _write_info(room: str, key: str, master: Master) -> None:
-    fields = {'version': 1, 'key': key, 'base': master.base,
-              'sealed_at': int(time.time()),
-              'sealed_by': socket.gethostname(),
-              'placement': dataclasses.asdict(master.placement),
-              'digest': master.digest,
-              'info': dataclasses.asdict(master.info)}
-    with open(os.path.join(room, INFO), 'x', encoding='utf-8') as f:
-        f.write(json.dumps(fields, indent=1) + '\n')
-        f.flush()
-        os.fsync(f.fileno())
-    touch(room)
-    incoming.flush(room)

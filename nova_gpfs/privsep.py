@@ -15,11 +15,16 @@
 
 Whoever holds nova-compute can ask the daemon for anything, so the daemon
 believes nothing: it takes the name of a command that ``nova_gpfs.mm`` can
-spell and its plain fields, reads mm_path, the time limits and instances_path
+spell and its plain fields, reads mm_path, the time limits and directories
 from its own configuration, and touches only files below instances_path that
 no symbolic link leads to. What it changes has no second name, which might be
 a hard link to a file from elsewhere. It hands back values, failures too,
 since dataclasses and most exceptions do not cross oslo.privsep.
+
+In the directories of images that Nova shares with Glance, a file whose name
+is a UUID may be looked at, and a clone parent may be made of it under a name
+below instances_path. What Nova has cloned for Glance may be made, detached
+and placed.
 
 What remains: between the check of a path and its use by a command, the owner
 of a directory can put a symbolic link into it. mm commands take names and
@@ -35,6 +40,7 @@ import functools
 import os
 import stat
 from typing import Any
+import uuid
 
 from oslo_config import cfg
 from oslo_privsep import capabilities
@@ -44,11 +50,15 @@ from oslo_privsep import priv_context
 from nova_gpfs import conf as gpfs_conf
 from nova_gpfs import conf_image_store
 from nova_gpfs import errors
+from nova_gpfs import image_store
 from nova_gpfs import mm
 from nova_gpfs.mm import base
+from nova_gpfs.mm import mmchattr
+from nova_gpfs.mm import mmclone
 from nova_gpfs import model
 from nova_gpfs import nova_options
 from nova_gpfs import run as local
+from nova_gpfs import walk
 
 CONF = cfg.CONF
 
@@ -71,10 +81,6 @@ _NOT_STARTED = (daemon.FailedToDropPrivileges, FileNotFoundError,
                 PermissionError)
 
 _DISK_MODE = 0o644
-# As many symbolic links as Linux follows in one path (path_resolution(7)).
-_MOST_LINKS = 40
-_NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_WALK = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -135,7 +141,7 @@ def run_command(name: str, fields: tuple[Any, ...]) -> tuple[Any, ...]:
         command = _rebuild(name, fields)
         changed = _changed(command)
         for path in command.paths():
-            _check_path(path, path in changed)
+            _check_path(path, path in changed, _rooms(command, path))
         result = _local()(command)
     except cfg.Error as error:
         return (errors.NotPermitted.__name__, _bad_configuration(error))
@@ -148,7 +154,8 @@ def run_command(name: str, fields: tuple[Any, ...]) -> tuple[Any, ...]:
 def give_clone(path: str, uid: int, gid: int) -> str:
     """Give a clone that root has just made to a user; in the daemon.
 
-    Only a regular file of root's, with a single name, below instances_path.
+    Only a regular file of root's, with a single name, below instances_path
+    or where Nova clones disks for Glance.
     A clone parent has more names than one while it has clones, and so has a
     hard link to a file from elsewhere.
 
@@ -157,7 +164,7 @@ def give_clone(path: str, uid: int, gid: int) -> str:
     if uid <= 0 or gid <= 0:
         return f'a disk is not given to user {uid}, group {gid}'
     try:
-        with _directory_of(path) as (directory, name):
+        with _directory_of(path, _snapshots()) as (directory, name):
             clone = os.open(name, _LOOK, dir_fd=directory)
             try:
                 return _give(clone, path, uid, gid)
@@ -242,12 +249,38 @@ def _store_directory() -> str:
     return ''.join(found)
 
 
-def _check_path(path: str, changes: bool) -> None:
+def _snapshots() -> tuple[str, ...]:
+    """Return where Nova clones disks for Glance; nothing without a store."""
+    gpfs_conf.register(CONF)
+    store = image_store.from_option(CONF.gpfs.image_store)
+    return (store.room(image_store.SNAPSHOTS),) if store else ()
+
+
+def _images() -> tuple[str, ...]:
+    """Return the directories whose images Nova may look at."""
+    store = image_store.from_option(CONF.gpfs.image_store)
+    return (*((store.room(image_store.IMAGES),) if store else ()),
+            *map(image_store.directory, CONF.gpfs.image_file_directories))
+
+
+def _rooms(command: base.Command[Any], path: str) -> tuple[str, ...]:
+    """Return the directories of images in which a path may be as well."""
+    own = _snapshots()
+    if isinstance(command, base.Query) or (
+            isinstance(command, mmclone.Snap) and path != command.parent):
+        return (*own, *_images())
+    if isinstance(command, mmclone.Split | mmchattr.Change) or (
+            isinstance(command, mmclone.Copy) and path != command.parent):
+        return own
+    return ()
+
+
+def _check_path(path: str, changes: bool, rooms: tuple[str, ...]) -> None:
     """Refuse a path that is not below the root without symbolic links.
 
     The last part may be absent. A file that changes must have no other name.
     """
-    with _directory_of(path) as (directory, name):
+    with _directory_of(path, rooms) as (directory, name):
         try:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
@@ -259,82 +292,27 @@ def _check_path(path: str, changes: bool) -> None:
 
 
 @contextlib.contextmanager
-def _directory_of(path: str) -> Iterator[tuple[int, str]]:
-    """Open the directory that a file is in; give it and the file's name."""
-    root = _root()
-    if os.path.normpath(path) != path or not (
-            path == root or path.startswith(root + '/')):
-        raise errors.NotPermitted(f'{path!r} is not below {root}')
-    *walk, name = path[len(root) + 1:].split('/')
-    directory = _open_root(root)
-    try:
-        for part in walk:
-            directory = _step(part, directory)
-        yield directory, name or '.'
-    finally:
-        os.close(directory)
+def _directory_of(path: str, rooms: tuple[str, ...]
+                  ) -> Iterator[tuple[int, str]]:
+    """Open the directory that a file is in; give it and the file's name.
 
-
-def _open_root(root: str) -> int:
-    """Open the root; the symbolic links on the way to it must be root's.
-
-    Its path is the operator's, and may well lead through links. But whoever
-    owns a directory on the way can replace what is in there by a link of
-    their own, to files of root's.
+    :param rooms: directories of images, in which a file may be as well
     """
-    links, way = 0, _parts(root)
-    directory = _open('/', None)
+    room, name = os.path.split(path)
+    if room in rooms and _is_uuid(name):
+        below = name
+    else:
+        room = _root()
+        if os.path.normpath(path) != path or not (
+                path == room or path.startswith(room + '/')):
+            raise errors.NotPermitted(f'{path!r} is not below {room}')
+        below = path[len(room) + 1:]
+    with walk.to(room, below) as found:
+        yield found
+
+
+def _is_uuid(name: str) -> bool:
     try:
-        while way:
-            part = way.pop(0)
-            target = _root_link(part, directory)
-            if target is not None:
-                links += 1
-                way = _parts(target) + way
-                part = '/' if target.startswith('/') else '.'
-            if links > _MOST_LINKS:
-                raise errors.NotPermitted(f'{root}: too many symbolic links')
-            directory = _step(part, directory)
-    except BaseException:
-        os.close(directory)
-        raise
-    return directory
-
-
-def _parts(path: str) -> list[str]:
-    return [part for part in path.split('/') if part]
-
-
-def _root_link(name: str, directory: int) -> str | None:
-    """Return what a symbolic link says, None for anything else."""
-    link = _open(name, directory, _NAME)
-    try:
-        found = os.fstat(link)
-        if not stat.S_ISLNK(found.st_mode):
-            return None
-        if found.st_uid != 0:
-            raise errors.NotPermitted(
-                f'{name}, a symbolic link on the way to instances_path, '
-                'belongs to another user than root')
-        return os.readlink('', dir_fd=link)
-    finally:
-        os.close(link)
-
-
-def _step(name: str, directory: int) -> int:
-    """Open a directory in another, which is closed if that succeeds."""
-    opened = _open(name, directory)
-    os.close(directory)
-    return opened
-
-
-def _open(name: str, directory: int | None, flags: int = _WALK) -> int:
-    try:
-        return os.open(name, flags, dir_fd=directory)
-    except FileNotFoundError:
-        raise errors.NoSuchFile(name) from None
-    except NotADirectoryError:
-        raise errors.NotPermitted(
-            f'{name} is a symbolic link or no directory') from None
-    except OSError as error:
-        raise errors.NotMounted(f'{name}: {error.strerror}') from error
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False

@@ -27,7 +27,8 @@ from nova_gpfs import audit
 from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
 from nova_gpfs import layout as gpfs_layout
-from nova_gpfs import masters
+from nova_gpfs import master_record
+from nova_gpfs import masters as gpfs_masters
 from nova_gpfs import model
 
 Attributes = model.FileAttributes | errors.GpfsError
@@ -38,7 +39,7 @@ class Sealed:
 
     def __init__(self, driver: gpfs_driver.GpfsDriver,
                  layout: gpfs_layout.Layout,
-                 all_masters: masters.Masters) -> None:
+                 all_masters: gpfs_masters.Masters) -> None:
         self._masters = all_masters
         self._layout = layout
         self._driver = driver
@@ -94,7 +95,7 @@ class Sealed:
 
     def _master_files(self) -> Iterator[_File]:
         for key in self._masters.keys():
-            path = os.path.join(self._layout.master(key), masters.IMAGE)
+            path = os.path.join(self._layout.master(key), master_record.IMAGE)
             yield _File(f'master {key}', path)
 
     def _parent_files(self) -> Iterator[_File]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import errno
 import os
@@ -30,7 +31,10 @@ from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
 from nova_gpfs import hosts
+from nova_gpfs import image_access
+from nova_gpfs import image_store
 from nova_gpfs import layout as gpfs_layout
+from nova_gpfs import master_record
 from nova_gpfs import masters
 from nova_gpfs import model
 from nova_gpfs import parents
@@ -63,7 +67,9 @@ class Storage:
                  layout: gpfs_layout.Layout, copy: Copy, *,
                  require_clone: bool, leftover_age: float,
                  max_clone_depth: int = 8, host_age: float = 600.0,
-                 record_digests: bool = True) -> None:
+                 record_digests: bool = True,
+                 store: image_store.ImageStore | None = None,
+                 image_directories: Sequence[str] = ()) -> None:
         self.driver = driver
         self.layout = layout
         self.copy = copy
@@ -76,6 +82,8 @@ class Storage:
         self.parents = parents.Parents(driver, layout, self.guard,
                                        max_depth=max_clone_depth,
                                        leftover_age=leftover_age)
+        self.images = image_access.ImageAccess(driver, self.guard, store,
+                                               image_directories)
         self.hosts = hosts.Hosts(layout, self.guard, host_age)
         self.trash = trash.Trash(layout)
         self.clones = 0
@@ -84,7 +92,7 @@ class Storage:
         self._require_clone = require_clone
 
     @contextlib.contextmanager
-    def new_disk(self, master: masters.Master, target: str,
+    def new_disk(self, master: master_record.Master, target: str,
                  placement: model.Placement = masters.ANYWHERE
                  ) -> Iterator[str]:
         """Clone a master and give the path, a name that only we know.
@@ -103,9 +111,10 @@ class Storage:
             yield unnamed
 
     @contextlib.contextmanager
-    def new_disk_of(self, ensure: Callable[[], masters.Master], target: str,
+    def new_disk_of(self, ensure: Callable[[], master_record.Master],
+                    target: str,
                     placement: model.Placement = masters.ANYWHERE
-                    ) -> Iterator[tuple[masters.Master, str]]:
+                    ) -> Iterator[tuple[master_record.Master, str]]:
         """Do as ``new_disk`` with the master that ``ensure`` returns.
 
         Another host may remove a master that has no clones just when it is
@@ -253,10 +262,11 @@ class Storage:
                     '%(reason)s',
                     {'disk': target, 'count': self.copies, 'reason': reason})
         masters.make_empty(self.driver, target, placement)
-        self.copy(source, target)
+        with self.masters.readable(source) as readable:
+            self.copy(readable, target)
 
 
-def _may_have_left(master: masters.Master, error: Exception) -> bool:
+def _may_have_left(master: master_record.Master, error: Exception) -> bool:
     """Whether something failed because a master was gone for a moment."""
     return (isinstance(error, errors.NoSuchFile | errors.CloneParentInvalid)
             or not os.path.lexists(master.path))

@@ -20,6 +20,8 @@ import errno
 import os
 from unittest import mock
 
+import fixtures
+
 _unlink = os.unlink
 
 
@@ -44,3 +46,10 @@ def with_clones():
     """Let os.unlink refuse what GPFS refuses."""
     with mock.patch('os.unlink', unlink):
         yield
+
+
+class Unlink(fixtures.Fixture):
+    """Let os.unlink refuse what GPFS refuses, until the end of a test."""
+
+    def _setUp(self):
+        self.useFixture(fixtures.MonkeyPatch('os.unlink', unlink))

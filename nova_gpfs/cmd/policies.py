@@ -28,7 +28,7 @@ from typing import Any
 from nova_gpfs.cmd import host as hosts
 from nova_gpfs import errors
 from nova_gpfs import layout
-from nova_gpfs import masters
+from nova_gpfs import master_record
 from nova_gpfs.mm import base
 from nova_gpfs.mm import mmchattr
 from nova_gpfs.mm import mmclone
@@ -201,12 +201,12 @@ class _Commands:
         name = self.master(placement)
         if name:
             part = policy.of_master(placement)
-            made = os.path.join(paths.incoming, ROOM, masters.IMAGE)
+            made = os.path.join(paths.incoming, ROOM, master_record.IMAGE)
             if not part.is_empty:
                 yield 'new master', '', _change(made, part)
             yield 'new master', '', mmclone.Seal(made)
             yield 'new disk', '', mmclone.Copy(
-                os.path.join(paths.master(name), masters.IMAGE), disk)
+                os.path.join(paths.master(name), master_record.IMAGE), disk)
         if not placement.is_empty:
             # Of write affinity nobody can see that it is there already.
             spared = name and placement == policy.of_master(placement)

@@ -84,8 +84,16 @@ TO_INSTALL: Expected = {
         'ProviderTree.data': 'self name_or_uuid',
         'ProviderTree.remove_traits': 'self name_or_uuid *traits',
     },
+    'nova.image.glance': {
+        'API.get': 'self context id_or_uri include_locations ...',
+        'API._get_session_and_image_id': 'self context id_or_uri',
+        'GlanceClientWrapper.call':
+            'self context version method controller args kwargs',
+    },
     'nova.virt.images': {
+        'check_vmdk_image': 'image_id data',
         'convert_image': 'source dest in_format out_format ...',
+        'do_image_deep_inspection': 'img image_href path',
         'get_image_format': 'path',
         'qemu_img_info': 'path format',
     },

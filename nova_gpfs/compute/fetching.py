@@ -26,6 +26,7 @@ from oslo_log import log as logging
 from oslo_utils.imageutils import format_inspector
 
 from nova_gpfs.compute import growth
+from nova_gpfs.compute import image_source
 from nova_gpfs import plan
 
 CONF = cfg.CONF
@@ -36,20 +37,38 @@ LOG = logging.getLogger(__name__)
 _RAW_FORMATS = ('raw', 'gpt', 'iso')
 
 
-def image(storage, fetch_func, image_id, **kwargs):
-    """Return a fill function for the master of a Glance image."""
+class Image:
+    """Fills the master of a Glance image.
 
-    def fill(path):
-        fetch_func(target=path, image_id=image_id, **kwargs)
+    From the file that Glance has, where that lies on the same file system;
+    else Nova downloads it.
+    """
+
+    def __init__(self, storage, fetch_func, image_id, **kwargs):
+        """Take the function of Nova that downloads, and its arguments."""
+        self._storage = storage
+        self._fetch = fetch_func
+        self._image_id = image_id
+        self._kwargs = kwargs
+        self._source = image_source.ImageSource(storage, image_id, **kwargs)
+
+    def clone(self, path):
+        """Make a clone parent of Glance's file; None if that cannot be."""
+        return self._source.clone(path)
+
+    def __call__(self, path):
+        """Write the image to ``path`` and return what was made."""
+        return self._source.convert(path) or self._download(path)
+
+    def _download(self, path):
+        self._fetch(target=path, image_id=self._image_id, **self._kwargs)
         found = plan.RAW if CONF.force_raw_images else _usable_format(
-            storage, path, image_id)
+            self._storage, path, self._image_id)
         if found == plan.RAW:
-            _make_sparse(storage, path)
+            _make_sparse(self._storage, path)
         return plan.MasterInfo(
-            found, growth.virtual_size(path, found), image_id,
+            found, growth.virtual_size(path, found), self._image_id,
             found == plan.RAW and growth.holds_bare_file_system(path))
-
-    return fill
 
 
 def ephemeral(fetch_func, **kwargs):

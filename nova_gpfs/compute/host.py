@@ -22,6 +22,7 @@ from nova_gpfs.compute import placing
 from nova_gpfs import conf as gpfs_conf
 from nova_gpfs import conf_policies
 from nova_gpfs import errors
+from nova_gpfs import image_store
 from nova_gpfs import layout
 from nova_gpfs import mmdriver
 from nova_gpfs import offer
@@ -43,7 +44,10 @@ def storage_from_conf():
         leftover_age=max(CONF.gpfs.leftover_age, CONF.gpfs.copy_timeout),
         max_clone_depth=CONF.gpfs.max_clone_depth,
         host_age=CONF.gpfs.host_age,
-        record_digests=CONF.gpfs.record_digests)
+        record_digests=CONF.gpfs.record_digests,
+        store=image_store.from_option(CONF.gpfs.image_store),
+        image_directories=[image_store.directory(each) for each
+                           in CONF.gpfs.image_file_directories])
 
 
 def placing_from_conf(found):

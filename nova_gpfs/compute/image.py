@@ -102,8 +102,9 @@ class Gpfs(imagebackend.Flat):
             return
         wanted = self._wanted()
         if 'image_id' in kwargs:
-            fill = fetching.image(self.storage, fetch_func, **kwargs)
-            self._create(layout.master_key(filename), fill, size, wanted)
+            fill = fetching.Image(self.storage, fetch_func, **kwargs)
+            self._create(layout.master_key(filename), fill, size, wanted,
+                         fill.clone)
         elif 'ephemeral_size' in kwargs:
             fill = fetching.ephemeral(fetch_func, **kwargs)
             self._create(_ephemeral_key(filename, fetch_func, **kwargs),
@@ -122,10 +123,10 @@ class Gpfs(imagebackend.Flat):
     def _name(self):
         return os.path.basename(self.path)
 
-    def _create(self, key, fill, size, wanted):
+    def _create(self, key, fill, size, wanted, clone=None):
         def ensure():
             master, _made = self.storage.masters.ensure(
-                key, fill, policy.of_master(wanted))
+                key, fill, policy.of_master(wanted), clone)
             self._refuse_too_small(plan.new_disk(master.info, size))
             return master
 

@@ -33,16 +33,12 @@ def prefetch(storage, placing, fetch_func, filename, names=(), **kwargs):
     :raises errors.NoSuchPolicy: before anything is fetched
     :raises errors.GpfsError: not all of them are ready
     """
-    fetched = []
-    fill_image = fetching.image(storage, fetch_func, **kwargs)
-
-    def fill(path):
-        fetched.append(path)
-        return fill_image(path)
-
-    for placement in _placements(placing, names):
-        storage.masters.ensure(layout.master_key(filename), fill, placement)
-    return bool(fetched)
+    key = layout.master_key(filename)
+    was_there = next(storage.masters.of_image(key), None) is not None
+    image = fetching.Image(storage, fetch_func, **kwargs)
+    made = [storage.masters.ensure(key, image, placement, image.clone)[1]
+            for placement in _placements(placing, names)]
+    return any(made) and not was_there
 
 
 def _placements(placing, names):

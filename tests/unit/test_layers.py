@@ -29,17 +29,18 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'capacity', 'collection', 'conf', 'conf_policies', 'digest', 'guard',
-    'hosts', 'identity', 'image_location', 'image_store', 'incoming',
-    'locality', 'lookup', 'masters', 'mm', 'mmdriver', 'offer', 'parents',
-    'placements', 'policy', 'privsep', 'probe', 'qcow2',
-    'run', 'sealed', 'storage', 'trash', 'whereabouts'}
+    'capacity', 'collection', 'conf', 'conf_images', 'conf_policies',
+    'digest', 'guard', 'hosts', 'identity', 'image_access', 'image_location',
+    'image_store', 'incoming', 'locality', 'lookup', 'master_record',
+    'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements',
+    'policy', 'privsep', 'probe', 'qcow2', 'run', 'sealed', 'storage', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
 MAY_IMPORT = {
     '': frozenset(),
-    'conf': frozenset({'conf_policies'}),
+    'conf': frozenset({'conf_images', 'conf_policies'}),
+    'conf_images': frozenset(),
     'conf_policies': VALUES | {'mm', 'policy'},
     'errors': frozenset(),
     'layout': frozenset(),
@@ -50,8 +51,9 @@ MAY_IMPORT = {
     'mm': VALUES,
     'run': VALUES | {'mm'},
     'nova_options': frozenset(),
+    'walk': VALUES,
     'privsep': VALUES | {'mm', 'run', 'conf', 'conf_image_store',
-                         'nova_options'},
+                         'image_store', 'nova_options', 'walk'},
     'audit': VALUES | {'policy'},
     'driver': VALUES,
     'plan': VALUES,
@@ -64,6 +66,7 @@ MAY_IMPORT = {
     'location': VALUES | {'driver'},
     'image_location': VALUES | {'location'},
     'image_store': VALUES,
+    'image_access': GPFS | {'guard', 'image_location', 'image_store'},
     'mmdriver': VALUES | {'conf', 'driver', 'libgpfs', 'lookup', 'mm',
                           'privsep', 'run'},
     'guard': GPFS | {'identity'},
@@ -72,16 +75,18 @@ MAY_IMPORT = {
     'probe': GPFS,
     'incoming': GPFS | {'guard'},
     'digest': frozenset(),
-    'masters': GPFS | {'digest', 'guard', 'incoming'},
-    'collection': GPFS | {'guard', 'incoming', 'masters'},
+    'master_record': GPFS | {'incoming'},
+    'masters': GPFS | {'digest', 'guard', 'incoming', 'master_record'},
+    'collection': GPFS | {'guard', 'incoming', 'master_record', 'masters'},
     'whereabouts': GPFS | {'guard', 'placements'},
     'hosts': GPFS | {'guard'},
     'parents': GPFS | {'guard', 'policy'},
     'trash': GPFS,
-    'sealed': GPFS | {'audit', 'masters'},
+    'sealed': GPFS | {'audit', 'master_record', 'masters'},
     'storage': GPFS | {
-        'audit', 'collection', 'guard', 'hosts', 'masters', 'parents',
-        'policy', 'sealed', 'trash', 'whereabouts'},
+        'audit', 'collection', 'guard', 'hosts', 'image_access',
+        'image_store', 'master_record', 'masters', 'parents', 'policy',
+        'sealed', 'trash', 'whereabouts'},
     'flattening': GPFS | {'storage'},
     'trials': GPFS | {'libgpfs', 'mm', 'probe'},
     'config_source': frozenset({'compute', 'conf'}),

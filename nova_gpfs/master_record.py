@@ -1,0 +1,117 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is known of a master: a file beside it, written when it is sealed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import time
+from typing import Any, TypeVar
+
+from nova_gpfs import errors
+from nova_gpfs import incoming
+from nova_gpfs import model
+from nova_gpfs import plan
+
+IMAGE = 'image'
+INFO = 'info.json'
+#: Written to whenever the master is known to be needed (see ``collection``).
+USED = 'used'
+
+T = TypeVar('T')
+
+
+@dataclasses.dataclass(frozen=True)
+class Master:
+    """A sealed image that disks are cloned from.
+
+    ``base`` is the key of its image, which masters of other placements share.
+    ``placement`` is where its blocks were when it was sealed, and ``digest``
+    what it held then (see ``digest``), '' where that was not recorded.
+    """
+
+    path: str
+    info: plan.MasterInfo
+    base: str = ''
+    placement: model.Placement = model.Placement()
+    digest: str = ''
+
+    @property
+    def directory(self) -> str:
+        return os.path.dirname(self.path)
+
+    def covers(self, wanted: model.Placement) -> bool:
+        """Whether its blocks lie as is wanted."""
+        return all(getattr(wanted, name) in (None, value) for name, value
+                   in dataclasses.asdict(self.placement).items())
+
+
+def read(directory: str, name: str) -> Master | None:
+    """Return the master in a directory, None if there is none that is ready.
+
+    :raises errors.CloneParentInvalid: it is there and cannot be read
+    """
+    try:
+        with open(os.path.join(directory, INFO), encoding='utf-8') as f:
+            fields = json.load(f)
+        return Master(os.path.join(directory, IMAGE),
+                      _known(plan.MasterInfo, fields['info']),
+                      fields.get('base', name),
+                      _known(model.Placement, fields.get('placement', {})),
+                      fields.get('digest', ''))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise errors.NotMounted(f'{directory}: {error.strerror}') from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise errors.CloneParentInvalid(
+            f'{directory} cannot be read ({error})') from error
+
+
+def _known(kind: type[T], fields: dict[str, Any]) -> T:
+    """Return a value of fields; those of a later release are passed over."""
+    names = {field.name for field in
+             dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in fields.items()
+                   if name in names})
+
+
+def write(room: str, key: str, master: Master) -> None:
+    """Write what is known of a master beside it; it is needed now."""
+    fields = {'version': 1, 'key': key, 'base': master.base,
+              'sealed_at': int(time.time()),
+              'sealed_by': socket.gethostname(),
+              'placement': dataclasses.asdict(master.placement),
+              'digest': master.digest,
+              'info': dataclasses.asdict(master.info)}
+    with open(os.path.join(room, INFO), 'x', encoding='utf-8') as f:
+        f.write(json.dumps(fields, indent=1) + '\n')
+        f.flush()
+        os.fsync(f.fileno())
+    touch(room)
+    incoming.flush(room)
+
+
+def touch(directory: str) -> None:
+    """Note that a master is needed now.
+
+    The master itself is read-only, so there is a file beside it. One that
+    has just been removed, or a note that cannot be made, is no trouble: the
+    worst that follows is that an image is fetched again.
+    """
+    with contextlib.suppress(OSError):
+        incoming.touch(os.path.join(directory, USED))
