@@ -63,4 +63,60 @@ Related options:
 
 * ``[gpfs] image_store``, for Glance's store ``gpfs``
 """),
+    cfg.StrOpt(
+        'snapshot_policy',
+        help="""
+Policy for the files that snapshots of instances become in Glance's store.
+
+It is for blocks that are written to such a file, as when it is split from the
+disk. What the file shares with the disk stays where that is.
+
+Possible values:
+
+* The name of a ``[gpfs_policy:NAME]``, of which the pool and the replicas for
+  root disks count.
+* Unset: GPFS decides.
+
+Related options:
+
+* ``[gpfs] split_snapshots``
+"""),
+    cfg.BoolOpt(
+        'split_snapshots',
+        default=False,
+        help="""
+Copy, in the background, what a snapshot in Glance's store shares with a disk.
+
+A snapshot is a clone, so that its blocks are those of the disk and of its
+master, with their pool and their replicas, and stay on the file system after
+the instance is deleted. Once it is split, it has blocks of its own. It can be
+used all the time. What an earlier nova-compute has not come to is done after
+the next start.
+
+Possible values:
+
+* ``False``: only snapshots with more than ``[gpfs] max_clone_depth``
+  ancestors are split.
+* ``True``: all snapshots are.
+
+Related options:
+
+* ``[gpfs] image_store``
+* ``[gpfs] split_rate``
+* ``[gpfs] max_clone_depth``
+* ``[gpfs] library``, without which a file is split in one piece
+"""),
+    cfg.FloatOpt(
+        'split_rate',
+        default=100.0, min=0.0,
+        help="""
+How fast snapshots in Glance's store are split, in MiB per second.
+
+This holds for each compute host, which splits one after the other. With 0
+there is no limit.
+
+Related options:
+
+* ``[gpfs] split_snapshots``
+"""),
 ]

@@ -26,6 +26,7 @@ import os
 import time
 
 from nova_gpfs import errors
+from nova_gpfs import model
 from nova_gpfs import storage as gpfs_storage
 
 MIB = 1 << 20
@@ -98,13 +99,27 @@ class Flattener:
             counts when it is tried again
         :raises errors.GpfsError: the same holds
         """
+        reason = self._copy(path, check, tell)
+        return Flat(tuple(self._storage.flatten(owner, path)), reason)
+
+    def detach(self, path: str, check: Check, tell: Tell) -> str:
+        """Take a file that is no instance's disk off all of its ancestors.
+
+        Returns why it was not done in parts, '' if it was; raises as
+        ``flatten`` does.
+        """
+        reason = self._copy(path, check, tell)
+        self._storage.driver.detach(path, model.Ancestors.ALL)
+        return reason
+
+    def _copy(self, path: str, check: Check, tell: Tell) -> str:
         reason = ''
         try:
             self._in_parts(path, check, tell)
         except errors.LibraryUnusable as error:
             reason = str(error)
         check()
-        return Flat(tuple(self._storage.flatten(owner, path)), reason)
+        return reason
 
     def _in_parts(self, path: str, check: Check, tell: Tell) -> None:
         part = _Part(self._storage, path, self._pace)

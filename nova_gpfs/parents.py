@@ -55,7 +55,7 @@ class Parents:
         self._driver = driver
         self._layout = layout
         self._guard = guard
-        self._max_depth = max_depth
+        self.max_depth = max_depth
         self._leftover_age = leftover_age
 
     def make(self, owner: str, source: str,
@@ -78,7 +78,8 @@ class Parents:
 
     def make_of_open(self, owner: str, source: str,
                      still: contextlib.AbstractContextManager[None],
-                     placement: model.Placement = model.Placement()) -> str:
+                     placement: model.Placement = model.Placement(),
+                     times_as_deep: int = 1) -> str:
         """Seal what a disk is while somebody has it open.
 
         An open disk is not taken off its ancestors: whether GPFS does that
@@ -86,13 +87,15 @@ class Parents:
         (IBM documentation, mmclone command), so it may be refused.
 
         :param still: a context in which nothing is written to the disk
-        :raises errors.CannotClone: it has max_depth ancestors
+        :param times_as_deep: how many times max_depth ancestors it may have
+        :raises errors.CannotClone: it has so many ancestors
         :raises errors.FileBusy: GPFS does not do this to an open file
         """
         self._guard.check()
-        if self._is_deep(source):
+        if self.depth(source) >= times_as_deep * self.max_depth:
             raise errors.CannotClone(
-                f'{source} has {self._max_depth} ancestors and is open')
+                f'{source} has {times_as_deep * self.max_depth} ancestors '
+                'and is open')
         parent = self._name(owner, source)
         try:
             with still:
@@ -141,8 +144,9 @@ class Parents:
         with contextlib.suppress(OSError):
             os.rmdir(self._layout.parents_of(owner))
 
-    def _is_deep(self, source: str) -> bool:
-        return (self._driver.clone_info(source).depth or 0) >= self._max_depth
+    def depth(self, source: str) -> int:
+        """Return how many ancestors a file has, as GPFS says."""
+        return self._driver.clone_info(source).depth or 0
 
     def _keep_shallow(self, source: str) -> None:
         """Take a disk with many ancestors off the nearest of them.
@@ -153,7 +157,7 @@ class Parents:
 
         :raises errors.TimedOut: it takes longer than [gpfs] copy_timeout
         """
-        if not self._is_deep(source):
+        if self.depth(source) < self.max_depth:
             return
         try:
             self._driver.detach(source, model.Ancestors.PARENT)
@@ -162,7 +166,7 @@ class Parents:
         except errors.GpfsError as error:
             LOG.warning('Disk %(disk)s keeps more than %(depth)d ancestors: '
                         '%(error)s', {'disk': source, 'error': error,
-                                      'depth': self._max_depth})
+                                      'depth': self.max_depth})
 
     def tidy(self, owner: str, directories: Iterable[str]) -> list[str]:
         """Remove the parents that no disk in these directories hangs on.
@@ -227,7 +231,7 @@ class Parents:
             if not paths or not gone:
                 break
         for path in paths:
-            LOG.info('%s stays: GPFS does not let it go', path)
+            LOG.debug('%s stays: GPFS does not let it go', path)
         self._leave(owner)
         return removed
 

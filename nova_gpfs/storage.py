@@ -40,6 +40,7 @@ from nova_gpfs import model
 from nova_gpfs import parents
 from nova_gpfs import policy
 from nova_gpfs import sealed
+from nova_gpfs import store_snapshots
 from nova_gpfs import trash
 from nova_gpfs import whereabouts
 
@@ -84,6 +85,7 @@ class Storage:
                                        leftover_age=leftover_age)
         self.images = image_access.ImageAccess(driver, self.guard, store,
                                                image_directories)
+        self.snapshots = store_snapshots.StoreSnapshots(driver, self.images)
         self.hosts = hosts.Hosts(layout, self.guard, host_age)
         self.trash = trash.Trash(layout)
         self.clones = 0

@@ -31,9 +31,10 @@ class GpfsBackend(imagebackend.Backend):
         self.storage = host.storage_from_conf()
         self.placing = host.placing_from_conf(self.storage)
         self.following = host.following_from_conf(self.storage, self.placing)
+        self.splitting = host.splitting_from_conf(self.storage)
         self.BACKEND['gpfs'] = type('Gpfs', (image.Gpfs,), {
             'storage': self.storage, 'placing': self.placing,
-            'following': self.following})
+            'following': self.following, 'splitting': self.splitting})
 
     def by_libvirt_path(self, instance, path, image_type=None):
         """Return the disk at a path that libvirt names.

@@ -60,6 +60,10 @@ TO_INSTALL: Expected = {
         'Flat.get_model': 'self connection',
         'Flat.resize_image': 'self size',
         'Flat.snapshot_extract': 'self target out_format',
+        'Image.direct_snapshot':
+            'self context snapshot_name image_format image_id base_image_id',
+        'Image.cleanup_direct_snapshot':
+            'self location also_destroy_volume ignore_errors',
     },
     'nova.virt.libvirt.imagecache': {
         'get_cache_fname': 'image_id',
@@ -87,6 +91,7 @@ TO_INSTALL: Expected = {
     'nova.image.glance': {
         'API.get': 'self context id_or_uri include_locations ...',
         'API._get_session_and_image_id': 'self context id_or_uri',
+        'API.update': 'self context id_or_uri image_info ...',
         'GlanceClientWrapper.call':
             'self context version method controller args kwargs',
     },

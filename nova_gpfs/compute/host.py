@@ -19,9 +19,11 @@ import nova.conf
 
 from nova_gpfs.compute import following
 from nova_gpfs.compute import placing
+from nova_gpfs.compute import splitting
 from nova_gpfs import conf as gpfs_conf
 from nova_gpfs import conf_policies
 from nova_gpfs import errors
+from nova_gpfs import flattening
 from nova_gpfs import image_store
 from nova_gpfs import layout
 from nova_gpfs import mmdriver
@@ -62,7 +64,8 @@ def placing_from_conf(found):
                         write_affinity_pools=CONF.gpfs.write_affinity_pools,
                         fileset=lambda: found.guard.where().fileset)
     return placing.Placing(conf_policies.rules(CONF), facts,
-                           CONF.gpfs.failure_group)
+                           CONF.gpfs.failure_group,
+                           CONF.gpfs.snapshot_policy)
 
 
 def following_from_conf(found, disks):
@@ -71,6 +74,13 @@ def following_from_conf(found, disks):
         found.driver,
         CONF.gpfs.relocation_pause) if CONF.gpfs.relocate_blocks else None
     return following.Following(found, disks, relocator)
+
+
+def splitting_from_conf(found):
+    """Return what takes images in Glance's store off the disks."""
+    rate = CONF.gpfs.split_rate * flattening.MIB
+    return splitting.Splitting(found, flattening.Pace(rate or None),
+                               CONF.gpfs.split_snapshots)
 
 
 def _copy_sparsely(source, target):

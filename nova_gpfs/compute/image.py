@@ -31,11 +31,13 @@ from nova_gpfs.compute import host
 from nova_gpfs.compute import placing
 from nova_gpfs.compute import sealing
 from nova_gpfs import errors
+from nova_gpfs import image_location
 from nova_gpfs import layout
 from nova_gpfs import model
 from nova_gpfs import placements
 from nova_gpfs import plan
 from nova_gpfs import policy
+from nova_gpfs import qcow2
 
 LOG = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Gpfs(imagebackend.Flat):
     storage: Any = None
     placing: Any = None
     following: Any = None
+    splitting: Any = None
 
     def __init__(self, instance=None, disk_name=None, path=None,
                  disk_info_mapping=None):
@@ -57,6 +60,7 @@ class Gpfs(imagebackend.Flat):
             self.placing = host.placing_from_conf(self.storage)
             self.following = host.following_from_conf(self.storage,
                                                       self.placing)
+            self.splitting = host.splitting_from_conf(self.storage)
         super().__init__(instance=instance, disk_name=disk_name, path=path,
                          disk_info_mapping=disk_info_mapping)
         # Preallocation would give every disk blocks of its own for what it
@@ -209,6 +213,53 @@ class Gpfs(imagebackend.Flat):
             super().snapshot_extract(target, out_format)
         else:
             sealing.provide(source, self.driver_format, target, out_format)
+
+    def direct_snapshot(self, context, snapshot_name, image_format, image_id,
+                        base_image_id):
+        """Clone the disk into Glance's store and return its location.
+
+        :raises NotImplementedError: there is no such store
+        :raises exception.ImageUnacceptable: Nova is to upload the disk
+        """
+        if self.storage.images.store is None:
+            raise NotImplementedError()
+        try:
+            self._require_whole(image_format)
+            uri = sealing.stored(self.storage, self._instance, self.path,
+                                 image_id, self.placing.of_snapshots())
+        except (errors.GpfsError, OSError) as reason:
+            raise exception.ImageUnacceptable(
+                image_id=image_id, reason=str(reason)) from reason
+        self.splitting.add(image_id, sealing.parent_made())
+        return uri
+
+    def _require_whole(self, image_format):
+        """Refuse a disk that is not the image as it is.
+
+        :raises errors.CannotClone: another format, or a part elsewhere
+        """
+        if image_format != self.driver_format:
+            raise errors.CannotClone(
+                f'{self.path} is {self.driver_format}, and {image_format} is '
+                'asked for')
+        if image_format == plan.QCOW2 and qcow2.backing_file(self.path):
+            raise errors.CannotClone(f'{self.path} has a backing file')
+
+    def cleanup_direct_snapshot(self, location, also_destroy_volume=False,
+                                ignore_errors=False):
+        """Remove a file from Glance's store that Glance does not know.
+
+        :param location: {'url': location}, or None if nothing was made
+        """
+        if not (location and also_destroy_volume):
+            return
+        try:
+            with boundary.to_nova():
+                named = image_location.parse_uri(location['url'])
+                self.storage.snapshots.remove(named.image_id)
+        except boundary.StorageFailed:
+            if not ignore_errors:
+                raise
 
     def flatten(self):
         """Leave the disk as it is.

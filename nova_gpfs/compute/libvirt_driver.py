@@ -84,6 +84,7 @@ class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
                         self.image_backend.placing)
         super().init_host(host)
         self._resume_following()
+        self.image_backend.splitting.resume()
 
     def _resume_following(self):
         """Go on with what an earlier nova-compute has not come to."""

@@ -63,12 +63,15 @@ def _roles(instance, flavor, config_drive):
 class Placing:
     """Rules of nova.conf and facts of the cluster, for one compute host."""
 
-    def __init__(self, rules, facts, failure_group=None):
+    def __init__(self, rules, facts, failure_group=None,
+                 snapshot_policy=None):
         """``failure_group`` is this host's, None to find it out.
 
         :param rules: a policy.Rules
         :param facts: an offer.Facts
+        :param snapshot_policy: that of images in Glance's store, by name
         """
+        self._snapshot_policy = snapshot_policy
         self.rules = rules
         self.facts = facts
         self._failure_group = failure_group
@@ -82,6 +85,12 @@ class Placing:
         if instance is None:
             return model.Placement()
         return self.granted(wishes(instance), role(disk_name))
+
+    def of_snapshots(self):
+        """Return the placement of what is cloned into Glance's store."""
+        if self._snapshot_policy is None:
+            return model.Placement()
+        return policy.of_master(self.default('root', self._snapshot_policy))
 
     def check(self, instance, config_drive, flavor=None):
         """Refuse an instance of which a disk can be placed on no host.
@@ -102,6 +111,7 @@ class Placing:
                     policy.Rules(self.rules.policies), each, asked).placement)
         for each in policy.ROLES:
             policy.resolve(self.rules, each, policy.Wishes())
+        self.of_snapshots()
 
     def granted(self, asked, disk_role):
         """Return the placement that wishes come to; raises as above."""

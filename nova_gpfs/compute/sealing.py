@@ -17,8 +17,10 @@ that file is a symbolic link to what the disk was at one moment, unless
 another format is asked for or the disk is only a part of what the guest sees.
 """
 
+from collections.abc import Callable
 import contextlib
 import contextvars
+import dataclasses
 import os
 
 from nova.virt import images
@@ -31,18 +33,56 @@ from nova_gpfs import qcow2
 
 LOG = logging.getLogger(__name__)
 
-_goes_on: contextvars.ContextVar[bool] = contextvars.ContextVar(
-    'the guest may write again before the upload has ended', default=True)
+# How many times [gpfs] max_clone_depth ancestors a disk may have of which an
+# image is cloned. Those of the image are cut off in the background.
+_TIMES_AS_DEEP = 2
+
+
+@dataclasses.dataclass
+class Moment:
+    """What is known of a snapshot that is being made.
+
+    ``goes_on`` says whether the guest may write before the upload has ended,
+    ``still`` returns a context in which it does not, and ``parent`` is what
+    the disk was, once that is sealed.
+    """
+
+    goes_on: bool
+    still: Callable[[], contextlib.AbstractContextManager[None]]
+    parent: str = ''
+
+
+_moment: contextvars.ContextVar[Moment] = contextvars.ContextVar(
+    'the snapshot that is being made',
+    default=Moment(True, contextlib.nullcontext))
 
 
 @contextlib.contextmanager
-def guest_goes_on(answer):
-    """Say whether the guest may write before the upload has ended."""
-    token = _goes_on.set(answer)
+def snapshot_of(guest_goes_on, still):
+    """Say what holds for the snapshot that is made in this context."""
+    token = _moment.set(Moment(guest_goes_on, still))
     try:
         yield
     finally:
-        _goes_on.reset(token)
+        _moment.reset(token)
+
+
+def stored(storage, instance, path, image_id, placement):
+    """Clone what a disk is now into Glance's store; return the location.
+
+    :raises errors.GpfsError: it cannot be; the store is as it was
+    """
+    moment = _moment.get()
+    storage.snapshots.require_room(image_id)
+    moment.parent = storage.parents.make_of_open(
+        instance.uuid, path, moment.still(), _given(path),
+        times_as_deep=_TIMES_AS_DEEP)
+    return storage.snapshots.add(moment.parent, image_id, placement)
+
+
+def parent_made():
+    """Return the parent of the disk that is snapshotted, '' if none."""
+    return _moment.get().parent
 
 
 def closed(storage, instance, path):
@@ -51,12 +91,13 @@ def closed(storage, instance, path):
     For a guest that is off it is the disk: Nova does not start the guest
     while the snapshot goes on. None where Nova has to copy the disk.
     """
-    if not _goes_on.get():
+    moment = _moment.get()
+    if not moment.goes_on:
         return path
     try:
         parents = storage.parents
-        return parents.reader(parents.make(instance.uuid, path,
-                                           _given(path)))
+        return parents.reader(moment.parent or parents.make(
+            instance.uuid, path, _given(path)))
     except (errors.FileBusy, errors.CannotClone) as reason:
         say_copied(storage, path, reason)
         return None
@@ -69,8 +110,8 @@ def opened(storage, instance, path, still):
     """
     try:
         parents = storage.parents
-        return parents.reader(
-            parents.make_of_open(instance.uuid, path, still, _given(path)))
+        return parents.reader(_moment.get().parent or parents.make_of_open(
+            instance.uuid, path, still, _given(path)))
     except (errors.FileBusy, errors.CannotClone) as reason:
         say_copied(storage, path, reason)
         return None

@@ -15,10 +15,12 @@
 Nova's own code asks for the guest's disk as a file, uploads the file and
 removes it. For a running guest it makes that file by copying the disk twice
 (blockcopy, then a conversion). Here the file is a clone parent, made while
-the guest stands still for as long as one mmclone takes.
+the guest stands still for as long as one mmclone takes. Where Glance's store
+is on the same file system, nothing is uploaded: it gets a clone of the parent.
 """
 
 import contextlib
+import functools
 
 from nova.compute import power_state
 from nova import exception
@@ -26,6 +28,7 @@ from oslo_log import log as logging
 
 from nova_gpfs.compute import boundary
 from nova_gpfs.compute import moves
+from nova_gpfs.compute import registering
 from nova_gpfs.compute import sealing
 
 LOG = logging.getLogger(__name__)
@@ -34,12 +37,18 @@ LOG = logging.getLogger(__name__)
 class Snapshots(moves.Moves):
     """The part of the libvirt driver that makes images of instances."""
 
+    def __init__(self, virtapi, read_only=False):
+        super().__init__(virtapi, read_only)
+        self._image_api = registering.ImageApi()
+
     def snapshot(self, context, instance, image_id, update_task_state):
         """See LibvirtDriver.snapshot; drop parents that nobody needs."""
         with boundary.to_nova():
             self._storage.guard.check()
         try:
-            with sealing.guest_goes_on(self._is_on(instance)):
+            with sealing.snapshot_of(
+                    self._is_on(instance),
+                    functools.partial(self._now_still, context, instance)):
                 super().snapshot(context, instance, image_id,
                                  update_task_state)
         finally:
@@ -52,6 +61,13 @@ class Snapshots(moves.Moves):
         except exception.InstanceNotFound:
             return True
         return guest.get_power_state(self._host) != power_state.SHUTDOWN
+
+    def _now_still(self, context, instance):
+        """Return a context in which a guest writes nothing, on or off."""
+        guest = self._host.get_guest(instance)
+        if guest.get_power_state(self._host) == power_state.SHUTDOWN:
+            return contextlib.nullcontext()
+        return self._still(context, instance, guest, instance.image_meta)
 
     def _live_snapshot(self, context, instance, guest, disk_path, out_path,
                        source_format, image_format, image_meta):

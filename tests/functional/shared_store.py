@@ -101,6 +101,7 @@ class Glance(cloud.Glance):
 
     def update(self, context, image_id, metadata, data=None,
                purge_props=False):
+        metadata = dict(metadata)
         uri = metadata.pop('location', None)
         updated = super().update(context, image_id, metadata, data,
                                  purge_props)

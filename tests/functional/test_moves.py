@@ -235,7 +235,7 @@ class MovesTest(MovesTestCase):
     def test_moving_again_and_again_keeps_the_chain_short(self):
         """Ceph CSI issues 263, 1098, 2190, 2900, 4939: no bound on chains."""
         for driver in (self.driver('node1'), self.driver('node2')):
-            driver.image_backend.storage.parents._max_depth = 2
+            driver.image_backend.storage.parents.max_depth = 2
         for number in range(4):
             self.write('disk', b'ROUND %d' % number, number * cloud.MIB)
             self.act({'migrate': None}, 'VERIFY_RESIZE')

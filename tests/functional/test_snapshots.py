@@ -232,7 +232,7 @@ class RunningTest(SnapshotsTestCase):
 
     def test_the_chain_of_an_open_disk_does_not_grow_without_bound(self):
         for host in self.hosts:
-            self.storage(host).parents._max_depth = 3
+            self.storage(host).parents.max_depth = 3
         for number in range(3):
             self.write(b'ROUND %d' % number, number * cloud.MIB)
             self.snapshot()

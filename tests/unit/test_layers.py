@@ -32,8 +32,9 @@ BELOW_NOVA = GPFS | {
     'capacity', 'collection', 'conf', 'conf_images', 'conf_policies',
     'digest', 'guard', 'hosts', 'identity', 'image_access', 'image_location',
     'image_store', 'incoming', 'locality', 'lookup', 'master_record',
-    'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements',
-    'policy', 'privsep', 'probe', 'qcow2', 'run', 'sealed', 'storage', 'trash', 'whereabouts'}
+    'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements', 'policy',
+    'privsep', 'probe', 'qcow2', 'run', 'sealed', 'storage',
+    'store_snapshots', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
@@ -80,13 +81,15 @@ MAY_IMPORT = {
     'collection': GPFS | {'guard', 'incoming', 'master_record', 'masters'},
     'whereabouts': GPFS | {'guard', 'placements'},
     'hosts': GPFS | {'guard'},
+    'store_snapshots': GPFS | {
+        'image_access', 'image_location', 'image_store'},
     'parents': GPFS | {'guard', 'policy'},
     'trash': GPFS,
     'sealed': GPFS | {'audit', 'master_record', 'masters'},
     'storage': GPFS | {
         'audit', 'collection', 'guard', 'hosts', 'image_access',
         'image_store', 'master_record', 'masters', 'parents', 'policy',
-        'sealed', 'trash', 'whereabouts'},
+        'sealed', 'store_snapshots', 'trash', 'whereabouts'},
     'flattening': GPFS | {'storage'},
     'trials': GPFS | {'libgpfs', 'mm', 'probe'},
     'config_source': frozenset({'compute', 'conf'}),
@@ -94,7 +97,7 @@ MAY_IMPORT = {
     # and values, and nothing that runs a command or reads a file.
     'api': VALUES | {'mm', 'policy'},
     'scheduler': frozenset({'conf', 'locality'}),
-    'compute': BELOW_NOVA,
+    'compute': BELOW_NOVA | {'flattening'},
     'glance': BELOW_NOVA | {'conf_image_store'},
     'cmd': BELOW_NOVA | {'audit', 'compute', 'conf_image_store',
                          'flattening', 'glance', 'image_locks', 'libgpfs',
