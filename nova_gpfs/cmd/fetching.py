@@ -68,7 +68,7 @@ def prefetch(host: hosts.Host, name: str, names: Sequence[str],
     """
     host.require_owner()
     nova_side = _Nova()
-    with _refusals():
+    with refusals():
         auth, image = _look_up(cloud, name)
         nova_host = importlib.import_module('nova_gpfs.compute.host')
         storage = nova_host.storage_from_conf()
@@ -126,13 +126,17 @@ def _look_up(cloud: str | None, name: str) -> tuple[Any, Any]:
     :raises errors.ImageNotFetched: without openstacksdk
     :raises Exception: what openstacksdk raises
     """
-    sdk = _module('openstack')
+    sdk = module('openstack')
     connection = sdk.connect(cloud=cloud)
     return connection.session.auth, connection.image.find_image(
         name, ignore_missing=False)
 
 
-def _module(name: str) -> ModuleType:
+def module(name: str) -> ModuleType:
+    """Return a module that only some commands need.
+
+    :raises errors.ImageNotFetched: it is not installed
+    """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -144,7 +148,7 @@ class _Nova:
     """The few things of Nova that fetching takes."""
 
     def __init__(self) -> None:
-        _module('nova.conf')
+        module('nova.conf')
         importlib.import_module('nova.objects').register_all()
         self._context = importlib.import_module('nova.context')
         self._cache = importlib.import_module('nova.virt.libvirt.imagecache')
@@ -162,12 +166,12 @@ class _Nova:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Turn what Nova, Glance and Keystone say into one line.
 
     What is about the file system passes, and so do mistakes of our own.
     """
-    said = tuple(getattr(_module(module), name) for module, name in _REFUSALS)
+    said = tuple(getattr(module(each), name) for each, name in _REFUSALS)
     try:
         yield
     except said as error:

@@ -29,6 +29,7 @@ from nova_gpfs import collection
 from nova_gpfs import conf as gpfs_conf
 from nova_gpfs import conf_policies
 from nova_gpfs import errors
+from nova_gpfs import image_store
 from nova_gpfs import layout
 from nova_gpfs import location
 from nova_gpfs.mm import base
@@ -140,8 +141,10 @@ def _host(instances_path: str) -> Host:
 
 def _storage(driver: mmdriver.MmDriver,
              paths: layout.Layout) -> storage.Storage:
-    return storage.Storage(driver, paths, _no_copy, require_clone=True,
-                           leftover_age=CONF.gpfs.leftover_age)
+    return storage.Storage(
+        driver, paths, _no_copy, require_clone=True,
+        leftover_age=CONF.gpfs.leftover_age,
+        store=image_store.from_option(CONF.gpfs.image_store))
 
 
 def for_looking(host: Host) -> storage.Storage:

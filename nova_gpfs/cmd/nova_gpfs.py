@@ -35,6 +35,7 @@ from nova_gpfs.cmd import everyday
 from nova_gpfs.cmd import fetching
 from nova_gpfs.cmd import flatten
 from nova_gpfs.cmd import host as hosts
+from nova_gpfs.cmd import leftovers
 from nova_gpfs.cmd import policies
 from nova_gpfs.cmd import printing
 from nova_gpfs.cmd import wishes
@@ -133,12 +134,27 @@ def _add_cache(commands: Commands[argparse.ArgumentParser]) -> None:
         'they were sealed; reads all of their data',
         lambda host, _arguments: caching.verify(host))
     _add_prefetch(commands)
+    _add_snapshots(commands)
     clean = add(commands, 'clean', 'remove masters that nobody needs',
                 lambda host, arguments: caching.clean(
                     host, hosts.master_ages(), arguments.dry_run))
     clean.add_argument('--dry-run', action='store_true',
                        help='only tell which masters GPFS would be asked to '
                        'remove')
+
+
+def _add_snapshots(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = add(commands, 'snapshots', "list files of snapshots in Glance's "
+                 'store that Glance does not know', _snapshots)
+    parser.add_argument('--remove', action='store_true',
+                        help='remove them')
+    parser.add_argument('--os-cloud', metavar='CLOUD',
+                        help='a cloud of clouds.yaml, whose user has the role '
+                        'admin; by default what the variables OS_* say')
+
+
+def _snapshots(host: hosts.Host, arguments: Arguments) -> policies.Answer:
+    return leftovers.sweep(host, arguments.os_cloud, arguments.remove)
 
 
 def _add_prefetch(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -42,6 +42,7 @@ class Services(http.server.ThreadingHTTPServer):
         self.url = f'http://127.0.0.1:{self.server_port}'
         self.images = {}
         self.downloads = 0
+        self.role = 'admin'
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def close(self):
@@ -84,7 +85,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                      'domain': {'id': 'default', 'name': 'Default'}},
             'project': {'id': 'p', 'name': 'admin',
                         'domain': {'id': 'default', 'name': 'Default'}},
-            'roles': [{'id': 'r', 'name': 'admin'}],
+            'roles': [{'id': 'r', 'name': self.server.role}],
             'catalog': [{'type': 'image', 'name': 'glance', 'id': 'i',
                          'endpoints': [image]}]}
         self._say(201, {'token': token}, {'X-Subject-Token': TOKEN})
