@@ -22,16 +22,19 @@ from unittest import mock
 
 import fixtures
 
+from nova_gpfs import errors
+
 _unlink = os.unlink
 
 
 def unlink(path, *args, **kwargs):
-    """Remove a file, unless it is a master that has clones.
+    """Remove a file, unless it is a master or parent that has clones.
 
     The name goes first. A clone that is begun later finds no file, and one
     that was begun before is counted.
     """
-    if os.path.basename(path) != 'image':
+    if not (os.path.basename(path) == 'image'
+            or '/_gpfs/parents/' in os.fsdecode(path)):
         return _unlink(path, *args, **kwargs)
     hidden = path + '.unlinking'
     os.rename(path, hidden)
@@ -49,7 +52,21 @@ def with_clones():
 
 
 class Unlink(fixtures.Fixture):
-    """Let os.unlink refuse what GPFS refuses, until the end of a test."""
+    """Let os.unlink refuse what GPFS refuses, until the end of a test.
+
+    ``driver`` is asked first, since a simulated cluster counts the clones of
+    a parent when it is asked.
+    """
+
+    def __init__(self, driver):
+        super().__init__()
+        self._driver = driver
 
     def _setUp(self):
-        self.useFixture(fixtures.MonkeyPatch('os.unlink', unlink))
+        self.useFixture(fixtures.MonkeyPatch('os.unlink', self._unlink))
+
+    def _unlink(self, path, *args, **kwargs):
+        if '/_gpfs/parents/' in os.fsdecode(path):
+            with contextlib.suppress(errors.GpfsError):
+                self._driver.clone_info(path)
+        unlink(path, *args, **kwargs)

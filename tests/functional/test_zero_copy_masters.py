@@ -370,7 +370,7 @@ class DeletionTest(MastersTestCase):
 
     def setUp(self):
         super().setUp()
-        self.useFixture(refusing.Unlink())
+        self.useFixture(refusing.Unlink(self.storage().driver))
 
     def run_pass(self, host='node1'):
         self.age_masters()
@@ -414,28 +414,24 @@ class DeletionTest(MastersTestCase):
                 self.assertRaises(
                     _Death, self.computes['node1'].driver.cache_image,
                     self.context, image_id)
-        room, = os.listdir(os.path.join(self.home, 'incoming'))
+        self.assertEqual(1, len(os.listdir(
+            os.path.join(self.home, 'incoming'))))
         self.assert_right_bytes(self.boot(image_id, self.small))
         self.assertEqual([], self.glance.downloads)
-        self._age_rooms()
-        self.storage().masters.sweep()
+        self.sweep()
         self.assertNotIn('could not be removed', self._warnings())
         self.assertEqual(self.guest_sees, self.glance.data(image_id))
         self.glance.delete(None, image_id)
         self.delete_server(self.api.get_servers()[0])
         self.run_pass()
-        self._age_rooms()
-        self.storage().masters.sweep()
+        self.sweep()
         self.assert_storage_is_consistent()
 
-    def _age_rooms(self):
-        incoming = os.path.join(self.home, 'incoming')
-        for room in os.listdir(incoming):
-            for path in (*os.listdir(os.path.join(incoming, room)), ''):
-                self.age_path(os.path.join(incoming, room, path))
-
-    def age_path(self, path):
-        os.utime(path, (0, 0))
+    def sweep(self):
+        """Sweep as if all rooms had been left long ago."""
+        rooms = self.storage().masters._incoming
+        with mock.patch.object(rooms, '_leftover_age', 0):
+            rooms.sweep()
 
     def _warnings(self):
         return '\n'.join(line for line in self.log().splitlines()

@@ -35,7 +35,7 @@ class StoreTestCase(test_snapshots.SnapshotsTestCase,
 
     def setUp(self):
         super().setUp()
-        self.useFixture(refusing.Unlink())
+        self.useFixture(refusing.Unlink(self.storage().driver))
 
     def start_hosts(self):
         self.glance.directory = self.store_directory
