@@ -114,6 +114,10 @@ class Glance(cloud.Glance):
                 {'url': uri, 'metadata': {}}]
             updated['size'] = os.stat(self.path(image_id)).st_size
             updated['status'] = 'active'
+        # Nova's client of the real Glance sends nothing where these are ''.
+        updated['properties'] = {
+            name: value for name, value in updated['properties'].items()
+            if value != ''}
         return updated
 
     def delete(self, context, image_id):

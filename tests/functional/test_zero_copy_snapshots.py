@@ -19,7 +19,6 @@ from unittest import mock
 from nova import exception
 
 from nova_gpfs import errors
-from nova_gpfs.sim import switches
 from tests.functional import cloud
 from tests.functional import shared_store
 from tests.functional import test_snapshots
@@ -178,8 +177,7 @@ class RunningTest(StoreTestCase):
         self.assert_nothing_is_left()
 
     def test_an_open_disk_that_gpfs_does_not_snap_is_copied(self):
-        with self.gpfs.open_state() as state:
-            switches.put(state, 'snap_of_open_file', 'refuse')
+        self.gpfs.set_switch('snap_of_open_file', 'refuse')
         before = cloud.read(self.disk)
         with open(self.disk, 'r+b'):
             image_id = self.snapshot()
@@ -261,9 +259,8 @@ class DeepTest(StoreTestCase):
         super().setUp()
         for host in self.hosts:
             self.storage(host).parents.max_depth = 2
-        with self.gpfs.open_state() as state:
-            switches.put(state, 'split_parent_with_children',
-                         self.parents_may_be_split)
+        self.gpfs.set_switch('split_parent_with_children',
+                             self.parents_may_be_split)
 
     def split(self):
         self.computes['node1'].driver.image_backend.splitting.finish()
@@ -288,14 +285,13 @@ class DeepTest(StoreTestCase):
         self.assertEqual(4, self.depth(self.disk))
         image_id, = self.rounds(1)
         self.assertNotIn(image_id, self.stored())
-        self.assertEqual({self.glance.store.snapshot(each)
-                          for each in self.stored()} - {
-                              path for path in map(
-                                  self.glance.store.snapshot, self.stored())
-                              if self.depth(path)},
-                         {argv[-1] for argv in self.commands(
-                             'mmclone', 'split')
-                          if argv[-1].startswith(self.store_directory)})
+        self.assertEqual(
+            {self.glance.store.snapshot(each) for each in self.stored()
+             if not self.depth(self.glance.store.snapshot(each))},
+            {argv[-1] for argv in self.commands('mmclone', 'split')
+             if argv[-1].startswith(self.store_directory)})
+        self.assertNotIn(self.disk, {argv[-1] for argv in self.commands(
+            'mmclone', 'split')})
         self.assertEqual([], self.commands('mmclone', 'redirect'))
 
 
