@@ -1,0 +1,244 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The real Glance and Nova on one simulated GPFS: which bytes move.
+
+Glance is a process of its own with our store; Nova's own client talks to it.
+"""
+
+import os
+import unittest
+
+import fixtures
+from keystoneauth1 import session
+from keystoneauth1 import token_endpoint
+from nova.image import glance as nova_glance
+
+from nova_gpfs import image_store
+from tests.functional import cloud
+from tests.functional import shared_store
+from tests import refusing
+
+try:
+    from tests.functional import glance_service
+except ImportError:
+    glance_service = None
+
+MIB = cloud.MIB
+
+
+class Glance(fixtures.Fixture):
+    """The process, with what the cloud of the tests asks of its Glance.
+
+    ``downloads`` and ``uploads`` list the images whose data Nova has fetched
+    from its API or sent to it.
+    """
+
+    def __init__(self, stores, directory):
+        super().__init__()
+        self._stores = stores
+        self.store = image_store.ImageStore(directory)
+        self.downloads = []
+        self.uploads = []
+
+    def _setUp(self):
+        self.service = self.useFixture(
+            glance_service.GlanceService(self._stores))
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.image.glance._session_and_auth', self._session_and_auth))
+        cloud.CONF.set_override('api_servers', [self.service.url], 'glance')
+        self.addCleanup(cloud.CONF.clear_override, 'api_servers', 'glance')
+        self._count('download', self.downloads)
+        self._count('_upload_data', self.uploads)
+
+    def _count(self, name, counted):
+        owner = nova_glance.GlanceImageServiceV2
+        original = getattr(owner, name)
+
+        def call(service, context, image_id, *args, **kwargs):
+            counted.append(image_id)
+            return original(service, context, image_id, *args, **kwargs)
+
+        self.useFixture(fixtures.MonkeyPatch(
+            f'nova.image.glance.GlanceImageServiceV2.{name}', call))
+
+    def _session_and_auth(self, _context):
+        """Speak as Nova does: for a user, and as a service."""
+        return (session.Session(additional_headers={
+            'X-Service-Token': glance_service.SERVICE}),
+            token_endpoint.Token(self.service.url, glance_service.ADMIN))
+
+    def add(self, name, data, disk_format, **properties):
+        return self.service.add(data, disk_format, name=name, **properties)
+
+    def data(self, image_id):
+        return self.service.download(image_id)
+
+    def delete(self, image_id):
+        self.service.delete(image_id)
+
+
+@unittest.skipIf(glance_service is None, 'there is no Glance')
+class GlanceTestCase(shared_store.SharedStoreTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(refusing.Unlink(self.storage().driver))
+        self.qcow2, self.guest_sees = cloud.qcow2_image(self.directory)
+        self.own = self.flavor('own', root_gb=0)
+
+    def make_glance(self):
+        return Glance({'gpfs': glance_service.gpfs_store(
+            self.gpfs, self.store_directory)}, self.store_directory)
+
+    def disk(self, server):
+        return self.instance_file(server, 'disk')
+
+    def snapshot(self, server):
+        image_id = self.api.post_server_action(
+            server['id'], {'createImage': {'name': 'snap'}})['image_id']
+        self.wait_for_no_task(server)
+        return image_id
+
+    def assert_nothing_moved(self):
+        self.assertEqual([], self.glance.downloads)
+        self.assertEqual([], self.glance.uploads)
+        self.assertEqual(0, self.storage().copies)
+
+
+class ZeroCopyTest(GlanceTestCase):
+
+    def test_raw_image_to_disk_to_image_to_disk_without_moving_a_byte(self):
+        image_id = self.glance.add('raw', self.guest_sees, 'raw')
+        first = self.boot(image_id, self.own, host='node1')
+        self.assertEqual(self.guest_sees, cloud.read(self.disk(first)))
+        with open(self.disk(first), 'r+b') as disk:
+            disk.seek(7 * MIB)
+            disk.write(b'WRITTEN BY THE GUEST')
+        holds = cloud.read(self.disk(first))
+        snap = self.snapshot(first)
+        record = self.glance.service.wait_for(snap, status='active')
+        self.assertEqual(('raw', len(holds)),
+                         (record['disk_format'], record['size']))
+        self.assertEqual([snap], os.listdir(
+            self.glance.store.room('snapshots')))
+        self.assertEqual(holds, self.glance.data(snap))
+        second = self.boot(snap, self.own, host='node2')
+        self.assertEqual(holds, cloud.read(self.disk(second)))
+        self.assert_nothing_moved()
+        self.assertEqual(self.guest_sees, self.glance.data(image_id))
+        self._delete_all(image_id, first, snap, second, holds)
+
+    def _delete_all(self, image_id, first, snap, second, holds):
+        """Delete what others hang on first."""
+        self.glance.delete(snap)
+        self.delete_server(first)
+        self.glance.delete(image_id)
+        self.assertEqual(holds, cloud.read(self.disk(second)))
+        for kind in ('images', 'snapshots'):
+            self.assertEqual([], os.listdir(self.glance.store.room(kind)))
+        self.assertEqual([], self.gpfs.check())
+        self.delete_server(second)
+        for _ in range(4):
+            self.age_masters()
+            for owner in os.listdir(os.path.join(self.home, 'parents')):
+                os.utime(os.path.join(self.home, 'parents', owner), (0, 0))
+            self.run_pass()
+        self.assertEqual([], self.masters())
+        self.assertEqual([], os.listdir(os.path.join(self.home, 'parents')))
+        self.assert_storage_is_consistent()
+
+    def test_a_qcow2_image_is_converted_where_it_lies(self):
+        image_id = self.glance.add('qcow2', self.qcow2, 'qcow2')
+        server = self.boot(image_id, self.own)
+        self.assertEqual(self.guest_sees, cloud.read(self.disk(server)))
+        self.assert_nothing_moved()
+        self.assertEqual(self.qcow2, self.glance.data(image_id))
+
+    def test_an_image_that_is_deleted_while_its_instance_runs(self):
+        image_id = self.glance.add('raw', self.guest_sees, 'raw')
+        server = self.boot(image_id, self.own)
+        self.glance.delete(image_id)
+        self.assertEqual(self.guest_sees, cloud.read(self.disk(server)))
+        snap = self.snapshot(server)
+        self.glance.service.wait_for(snap, status='active')
+        self.assertEqual(self.guest_sees, self.glance.data(snap))
+        self.assert_nothing_moved()
+
+
+class WithoutLocationsTest(GlanceTestCase):
+    """Glance tells nobody but services where images are."""
+
+    def test_the_services_own_request_is_answered(self):
+        service = self.glance.service
+        service.stop()
+        with open(service.conf) as f:
+            text = f.read()
+        for name in ('show_multiple_locations', 'show_image_direct_url'):
+            text = text.replace(f'{name} = True', f'{name} = False')
+        with open(service.conf, 'w') as f:
+            f.write(text)
+        service.start()
+        image_id = self.glance.add('raw', self.guest_sees, 'raw')
+        self.assertNotIn('locations', service.image(image_id))
+        self.assertNotIn('direct_url', service.image(image_id))
+        server = self.boot(image_id, self.own)
+        self.assertEqual(self.guest_sees, cloud.read(self.disk(server)))
+        self.assert_nothing_moved()
+
+
+class OtherStoreTest(GlanceTestCase):
+    """Nova has a store of which this Glance knows nothing."""
+
+    def make_glance(self):
+        files = os.path.join(self.directory, 'files')
+        os.mkdir(files)
+        return Glance({'file': {'type': 'file',
+                                'filesystem_store_datadir': files}},
+                      self.store_directory)
+
+    def test_glance_refuses_the_location_and_gets_an_upload(self):
+        image_id = self.glance.add('raw', self.guest_sees, 'raw')
+        server = self.boot(image_id, self.own)
+        self.assertEqual([image_id], self.glance.downloads)
+        snap = self.snapshot(server)
+        self.glance.service.wait_for(snap, status='active')
+        self.assertEqual([snap], self.glance.uploads)
+        self.assertEqual(self.guest_sees, self.glance.data(snap))
+        self.assertEqual([], os.listdir(self.glance.store.room('snapshots')))
+        self.assertIn('Glance refuses gpfs://', self.log())
+
+
+class FileStoreTest(GlanceTestCase):
+    """Glance keeps files on GPFS with its own store for them."""
+
+    def _configure(self):
+        super()._configure()
+        self.files = os.path.join(self.gpfs.mount_point('fs0'), 'nova',
+                                  'files')
+        os.mkdir(self.files)
+        self.flags(image_store=None, image_file_directories=[self.files],
+                   group='gpfs')
+
+    def make_glance(self):
+        return Glance({'file': {'type': 'file',
+                                'filesystem_store_datadir': self.files}},
+                      self.store_directory)
+
+    def test_its_files_are_cloned(self):
+        image_id = self.glance.add('raw', self.guest_sees, 'raw')
+        server = self.boot(image_id, self.own)
+        self.assertEqual(self.guest_sees, cloud.read(self.disk(server)))
+        self.assertEqual([], self.glance.downloads)
+        self.glance.delete(image_id)
+        self.assertEqual([], os.listdir(self.files))
+        self.assertEqual(self.guest_sees, cloud.read(self.disk(server)))
