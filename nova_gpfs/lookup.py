@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import errno
 import os
 import stat
@@ -70,3 +71,12 @@ def is_file(path: str, size: int) -> bool:
     except errors.GpfsError:
         return False
     return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+
+def may_read(paths: Iterable[str]) -> bool:
+    """Whether this user may read all files of these that there are.
+
+    A clone parent that the privileged daemon has made is root's.
+    """
+    return all(os.access(path, os.R_OK) or not os.path.lexists(path)
+               for path in paths)

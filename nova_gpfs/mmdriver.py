@@ -74,15 +74,15 @@ def from_conf(conf: cfg.ConfigOpts) -> MmDriver:
 def transport(conf: cfg.ConfigOpts) -> base.Transport:
     """Return what runs commands as the options of ``[gpfs]`` say.
 
-    Those named by ``rootless_commands`` run as the current user, all others
-    in the privileged daemon.
+    Those named by ``rootless_commands`` run as the current user, if that may
+    read the files; all others in the privileged daemon.
     """
     local = run.Local(conf.gpfs.mm_path, conf.gpfs.command_timeout,
                       conf.gpfs.copy_timeout)
     rootless = frozenset(conf.gpfs.rootless_commands)
 
     def route(command: base.Command[Any]) -> model.Result:
-        if command.program in rootless:
+        if command.program in rootless and lookup.may_read(command.paths()):
             return local(command)
         return privsep.run(command)
 

@@ -17,6 +17,7 @@ line in the log and fails nothing. The disk of the instance, which a guest may
 have open, is never touched.
 """
 
+import os
 import queue
 import threading
 
@@ -91,10 +92,11 @@ class Splitting:
 
     def _split(self, image_id, parent):
         path = self._storage.snapshots.path(image_id)
-        info = self._storage.driver.clone_info(path)
-        if info.parent_inode is None:
+        if self._storage.driver.clone_info(path).parent_inode is None:
             return
-        is_deep = (info.depth or 0) > self._storage.parents.max_depth
+        parents = self._storage.parents
+        owner = os.path.basename(os.path.dirname(parent))
+        is_deep = parents.is_deeper(owner, path, parents.max_depth)
         if not (is_deep or self._everything):
             return
         self._flattener.detach(path, _nothing, _nothing)

@@ -54,6 +54,21 @@ def prepare(storage, placing):
     storage.parents.sweep()
     storage.trash.sweep()
     _log(describe(driver, cluster, here, file_system, placing))
+    _look_at_store(storage)
+
+
+def _look_at_store(storage):
+    """Say whether images are cloned; it is no reason not to start."""
+    store = storage.images.store
+    directories = [*([store.directory] if store else ()),
+                   *storage.images.directories]
+    for directory in directories:
+        try:
+            storage.images.require_here(directory)
+            LOG.info('Images in %s are cloned and not downloaded', directory)
+        except errors.GpfsError as error:
+            LOG.warning('Images in %(directory)s are downloaded: %(error)s',
+                        {'directory': directory, 'error': error})
 
 
 def _try_clone(driver, layout):

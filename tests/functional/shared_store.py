@@ -14,12 +14,14 @@
 
 import os
 import pathlib
+import threading
 
 import fixtures
 
 from nova_gpfs import image_location
 from nova_gpfs import image_store
 from nova_gpfs import location
+from nova_gpfs import privsep
 from tests.functional import caching
 from tests.functional import cloud
 
@@ -156,14 +158,27 @@ class SharedStoreTestCase(caching.ImageCacheMixin, cloud.CloudTestCase):
         return self.stdlog.logger.output
 
     def let_parents_be_unreadable(self):
-        """Let this user read no clone parent below instances_path."""
+        """Let this user read no clone parent below instances_path.
+
+        The privileged daemon, which may, is in this process.
+        """
+        self.addCleanup(privsep.context.set_client_mode,
+                        privsep.context.client_mode)
+        privsep.context.set_client_mode(False)
         access = os.access
         home = os.path.join(self.instances_path, '_gpfs')
+        looks = threading.local()
 
         def may(path, mode):
-            return not (mode == os.R_OK and path.startswith(home)
-                        and self.storage().driver.clone_info(
-                            path).is_parent) and access(path, mode)
+            if mode != os.R_OK or not os.fspath(path).startswith(home) or (
+                    getattr(looks, 'now', False)):
+                return access(path, mode)
+            looks.now = True
+            try:
+                return not (os.path.isfile(path) and self.storage().driver
+                            .clone_info(path).is_parent)
+            finally:
+                looks.now = False
 
         self.useFixture(fixtures.MonkeyPatch('os.access', may))
 
