@@ -16,14 +16,23 @@ Nova takes a refusal of Glance for the failure of the snapshot. It uploads the
 disk instead if it is told that the image is not acceptable.
 """
 
+import time
+
 import glanceclient.exc
 from nova import exception
 from nova.image import glance
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_gpfs import image_location
 
+CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
+
+# While Glance works on an image, it has this property.
+_LOCK = 'os_glance_import_task'
+# Seconds between two questions.
+_PACE = 0.2
 
 # What Nova makes of the answers 400, 401 and 403.
 _REFUSALS = (exception.Invalid, exception.Forbidden,
@@ -41,16 +50,43 @@ class ImageApi(glance.API):
         :raises exception.ImageUnacceptable: Glance refuses the location
         """
         uri = str(image_info.get('location') or '')
-        try:
+        if not uri.startswith(image_location.SCHEME + '://'):
             return super().update(context, id_or_uri, image_info, *args,
                                   **kwargs)
+        try:
+            updated = super().update(context, id_or_uri, image_info, *args,
+                                     **kwargs)
         except Exception as error:
-            if not (uri.startswith(image_location.SCHEME + '://')
-                    and _is_refusal(error)):
+            if not _is_refusal(error):
                 raise
-            raise exception.ImageUnacceptable(
-                image_id=id_or_uri,
-                reason=f'Glance refuses {uri}: {error}') from error
+            raise _refused(id_or_uri, uri, error) from error
+        self._await(context, id_or_uri, uri)
+        return updated
+
+    def _await(self, context, image_id, uri):
+        """Wait until Glance has looked at a location.
+
+        From 2024.2 on it looks after it has answered. An image that it has
+        not accepted is without data again, as before, and not locked.
+
+        :raises exception.ImageUnacceptable: Glance has refused the location
+        """
+        deadline = time.monotonic() + CONF.gpfs.command_timeout
+        while time.monotonic() < deadline:
+            found = self.get(context, image_id)
+            if found['status'] == 'queued' and (
+                    _LOCK not in found['properties']):
+                raise _refused(image_id, uri, 'the image has no data')
+            if found['status'] not in ('queued', 'importing'):
+                return
+            time.sleep(_PACE)
+        LOG.warning('Glance has not yet looked at %s; the snapshot is ready '
+                    'when it has', uri)
+
+
+def _refused(image_id, uri, reason):
+    return exception.ImageUnacceptable(
+        image_id=image_id, reason=f'Glance refuses {uri}: {reason}')
 
 
 def _is_refusal(error):
