@@ -33,8 +33,7 @@ def unlink(path, *args, **kwargs):
     The name goes first. A clone that is begun later finds no file, and one
     that was begun before is counted.
     """
-    if not (os.path.basename(path) == 'image'
-            or '/_gpfs/parents/' in os.fsdecode(path)):
+    if not _is_sealed(path):
         return _unlink(path, *args, **kwargs)
     hidden = path + '.unlinking'
     os.rename(path, hidden)
@@ -42,6 +41,11 @@ def unlink(path, *args, **kwargs):
         os.rename(hidden, path)
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
     _unlink(hidden)
+
+
+def _is_sealed(path):
+    path = os.fsdecode(path)
+    return os.path.basename(path) == 'image' or '/_gpfs/parents/' in path
 
 
 @contextlib.contextmanager
@@ -65,8 +69,11 @@ class Unlink(fixtures.Fixture):
     def _setUp(self):
         self.useFixture(fixtures.MonkeyPatch('os.unlink', self._unlink))
 
-    def _unlink(self, path, *args, **kwargs):
-        if '/_gpfs/parents/' in os.fsdecode(path):
+    def _unlink(self, path, *, dir_fd=None):
+        if dir_fd is not None:
+            path = os.path.join(os.readlink(f'/proc/self/fd/{dir_fd}'),
+                                os.fsdecode(path))
+        if _is_sealed(path):
             with contextlib.suppress(errors.GpfsError):
                 self._driver.clone_info(path)
-        unlink(path, *args, **kwargs)
+        unlink(path)

@@ -68,13 +68,14 @@ class StoreTestCase(test_snapshots.SnapshotsTestCase,
         self.delete()
         for image_id in self.stored():
             self.glance.delete(None, image_id)
-        for owner in os.listdir(os.path.join(self.home, 'parents')):
-            os.utime(os.path.join(self.home, 'parents', owner), (0, 0))
-        self.storage().parents.sweep()
-        super_check = (os.path.join(self.home, name)
-                       for name in ('parents', 'trash'))
-        for directory in super_check:
-            self.assertEqual([], os.listdir(directory))
+        # What hangs on another goes in an earlier pass.
+        for _ in range(3):
+            self.age_masters()
+            for owner in os.listdir(os.path.join(self.home, 'parents')):
+                os.utime(os.path.join(self.home, 'parents', owner), (0, 0))
+            self.run_pass()
+        for name in ('parents', 'trash'):
+            self.assertEqual([], os.listdir(os.path.join(self.home, name)))
         self.assert_storage_is_consistent()
 
 
@@ -178,10 +179,11 @@ class RunningTest(StoreTestCase):
 
     def test_an_open_disk_that_gpfs_does_not_snap_is_copied(self):
         self.gpfs.set_switch('snap_of_open_file', 'refuse')
-        before = cloud.read(self.disk)
         with open(self.disk, 'r+b'):
-            image_id = self.snapshot()
-        self.assert_uploaded(image_id, before, 'direct snapshot failed')
+            self.snapshot()
+        self.assertEqual([], self.stored())
+        self.assertIn('upload', self.happened)
+        self.assertIn('direct snapshot failed', self.log())
 
     def test_another_format_is_converted_and_uploaded(self):
         self.flags(snapshot_image_format='qcow2', group='libvirt')
