@@ -119,13 +119,21 @@ class RawTest(MastersTestCase):
             block.pool for block in self.gpfs.blocks(
                 self.instance_file(server, 'disk'))})
         self.assertEqual(1, len(self.snaps()))
+        # Once to look at what was sealed, once to copy it.
+        self.assertEqual(2, len(self.readers()))
         self.assert_storage_is_consistent()
+
+    def readers(self):
+        """Return the clones by which a parent was read."""
+        return [argv for argv in self.commands('mmclone', 'copy')
+                if '/incoming/reader.' in argv[-1]]
 
     def test_a_master_that_this_user_may_not_read_will_do(self):
         self.let_parents_be_unreadable()
         image_id = self.add_raw()
         self.assert_right_bytes(self.boot(image_id, self.small))
         self.assertEqual([], self.glance.downloads)
+        self.assertEqual(1, len(self.readers()))
         self.assert_storage_is_consistent()
 
     def test_prefetch_clones_as_well(self):
