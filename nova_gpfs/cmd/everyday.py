@@ -34,7 +34,7 @@ from nova_gpfs.cmd import host as hosts
 from nova_gpfs.cmd import policies
 from nova_gpfs import errors
 from nova_gpfs import location
-from nova_gpfs import masters
+from nova_gpfs import master_record
 from nova_gpfs import model
 from nova_gpfs import offer
 from nova_gpfs import probe
@@ -209,7 +209,7 @@ class _Look:
     def _masters(self) -> Iterator[policies.Row]:
         if not os.path.lexists(self._layout.home):
             return
-        images = [os.path.join(self._layout.master(name), masters.IMAGE)
+        images = [os.path.join(self._layout.master(name), master_record.IMAGE)
                   for name in os.listdir(self._layout.masters)]
         sizes = [found.st_blocks * 512 for found in map(_status, images)
                  if found is not None]

@@ -36,7 +36,7 @@ from nova_gpfs import conf_policies
 from nova_gpfs import errors
 from nova_gpfs import layout
 from nova_gpfs import location
-from nova_gpfs import masters
+from nova_gpfs import master_record
 from nova_gpfs import placements
 from nova_gpfs import probe
 from nova_gpfs import storage as storages
@@ -162,7 +162,7 @@ def _records(paths: layout.Layout) -> Iterator[str]:
     top = glob.escape(paths.instances_path)
     yield paths.identity
     for pattern in (os.path.join(glob.escape(paths.masters), '*',
-                                 masters.INFO),
+                                 master_record.INFO),
                     os.path.join(glob.escape(paths.hosts), '*.json'),
                     os.path.join(top, '*', placements.NAME)):
         yield from sorted(glob.iglob(pattern))
