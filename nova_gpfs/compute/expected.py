@@ -121,6 +121,8 @@ TO_INSTALL: Expected = {
         'LibvirtDriver._live_snapshot':
             'self context instance guest disk_path out_path source_format '
             'image_format image_meta',
+        'LibvirtDriver._suspend_guest_for_snapshot':
+            'self context live_snapshot current_power_state instance',
         'LibvirtDriver.quiesce': 'self context instance image_meta',
         'LibvirtDriver.unquiesce': 'self context instance image_meta',
         'LibvirtDriver._requires_quiesce': 'self image_meta',

@@ -67,6 +67,11 @@ def snapshot_of(guest_goes_on, still):
         _moment.reset(token)
 
 
+def disk_is_closed():
+    """Say that there is no guest to stand still in this snapshot."""
+    _moment.get().still = contextlib.nullcontext
+
+
 def stored(storage, instance, path, image_id, placement):
     """Clone what a disk is now into Glance's store; return the location.
 

@@ -62,6 +62,14 @@ class Snapshots(moves.Moves):
             return True
         return guest.get_power_state(self._host) != power_state.SHUTDOWN
 
+    def _suspend_guest_for_snapshot(self, context, live_snapshot,
+                                    current_power_state, instance):
+        """See LibvirtDriver; after that a guest is off, or runs on."""
+        super()._suspend_guest_for_snapshot(
+            context, live_snapshot, current_power_state, instance)
+        if not live_snapshot:
+            sealing.disk_is_closed()
+
     def _now_still(self, context, instance):
         """Return a context in which a guest writes nothing, on or off."""
         guest = self._host.get_guest(instance)
