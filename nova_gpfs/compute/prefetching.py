@@ -23,7 +23,7 @@ CONF = cfg.CONF
 
 
 def prefetch(storage, placing, fetch_func, filename, names=(), **kwargs):
-    """Make the masters of an image; True if this host fetched it.
+    """Make the masters of an image; True if this host took it from Glance.
 
     There is one for the placement of root disks that nova.conf has as the
     default, and one for each policy of ``[gpfs] prefetch_policies`` and of
@@ -33,12 +33,23 @@ def prefetch(storage, placing, fetch_func, filename, names=(), **kwargs):
     :raises errors.NoSuchPolicy: before anything is fetched
     :raises errors.GpfsError: not all of them are ready
     """
-    key = layout.master_key(filename)
-    was_there = next(storage.masters.of_image(key), None) is not None
     image = fetching.Image(storage, fetch_func, **kwargs)
-    made = [storage.masters.ensure(key, image, placement, image.clone)[1]
-            for placement in _placements(placing, names)]
-    return any(made) and not was_there
+    taken = []
+
+    def fill(path):
+        taken.append(path)
+        return image(path)
+
+    def clone(path):
+        info = image.clone(path)
+        if info is not None:
+            taken.append(path)
+        return info
+
+    for placement in _placements(placing, names):
+        storage.masters.ensure(layout.master_key(filename), fill, placement,
+                               clone)
+    return bool(taken)
 
 
 def _placements(placing, names):
