@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A cluster whose state can be put back, files and all."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+
+
+class Snapshot:
+    """What a simulated cluster was, to be put back where it was."""
+
+    def __init__(self, cluster, directory):
+        self._live = cluster.directory
+        self._kept = directory
+        self._copy(self._live, self._kept)
+        # In the kept copy the numbers are those of the live files.
+        self._inodes = _inodes(self._live)
+
+    def put_back(self):
+        """Let the cluster be what it was."""
+        shutil.rmtree(self._live)
+        self._copy(self._kept, self._live)
+        now = _inodes(self._live)
+        _renumber(os.path.join(self._live, 'state.sqlite'),
+                  {was: now[path] for path, was in self._inodes.items()})
+
+    def forget(self):
+        shutil.rmtree(self._kept)
+
+    @staticmethod
+    def _copy(source, target):
+        # Holes, links and extended attributes are kept.
+        subprocess.run(['cp', '-a', '--sparse=auto', source, target],
+                       check=True)
+
+
+def _inodes(top):
+    """Return {path below top: inode number}."""
+    found = {}
+    for directory, names, files in os.walk(top):
+        for name in names + files:
+            path = os.path.join(directory, name)
+            found[os.path.relpath(path, top)] = os.lstat(path).st_ino
+    return found
+
+
+def _renumber(database, numbers):
+    """Give the files that the simulator knows their new inode numbers."""
+    with sqlite3.connect(database) as state:
+        rows = state.execute('SELECT id, ino FROM file').fetchall()
+        state.executemany('UPDATE file SET ino = ? WHERE id = ?', [
+            (numbers[ino], number) for number, ino in rows
+            if ino in numbers])
+    state.close()
