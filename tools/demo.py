@@ -14,12 +14,14 @@
 
 Nova's own API, conductor, scheduler, computes and libvirt driver run in this
 process, on two hosts; Nova's test fixtures stand in for libvirt and Glance.
-GPFS is the simulator: three nodes, two pools, three failure groups.
+GPFS is the simulator: three nodes, two pools, three failure groups. The last
+part has the real Glance, a process that keeps its images on the same GPFS.
 
 Exit code 0 means that everything was as it should be.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -28,44 +30,25 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import demo_output  # noqa: E402
+
 from oslo_config import fixture as config_fixture  # noqa: E402
 
+import demo_zero_copy  # noqa: E402
 from tests.functional import cloud  # noqa: E402
 
-GIB = 2 ** 30
-MIB = 2 ** 20
+GIB = demo_output.GIB
+MIB = demo_output.MIB
+say = demo_output.say
+size = demo_output.size
+step = demo_output.step
+
 INSTANCES = 10
 # What [gpfs_policy:NAME] in nova.conf says here.
 POLICIES = {'gold': {'pool': 'fast', 'data_replicas': '2'},
             'safe': {'data_replicas': '3', 'metadata_replicas': '2'}}
 # Nova makes these itself: kernels, locks, and who shares the path.
 NOVAS_OWN = ('_base', 'locks', 'compute_nodes')
-OPTIONS = argparse.Namespace(format='text')
-
-
-def own_stdout():
-    """Keep standard output for us; Nova's services log to where it was."""
-    stream = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, sys.stdout.fileno())
-    os.close(silence)
-    return stream
-
-
-STDOUT = sys.stdout
-
-
-def say(line=''):
-    """Print a line for a person; programs get one document at the end."""
-    if OPTIONS.format == 'text':
-        print(line, file=STDOUT, flush=True)
-
-
-def size(number):
-    for unit, divisor in (('GiB', GIB), ('MiB', MIB), ('KiB', 1024)):
-        if number >= divisor:
-            return f'{number / divisor:.1f} {unit}'
-    return f'{number} B'
 
 
 class Demo(cloud.CloudTestCase):
@@ -83,13 +66,8 @@ class Demo(cloud.CloudTestCase):
         servers += self._place(image, guest_bytes)
         self._delete(servers)
 
-    def _step(self, title):
-        say()
-        say(title)
-        say('-' * len(title))
-
     def _show_cluster(self):
-        self._step('A simulated GPFS cluster')
+        step('A simulated GPFS cluster')
         shown = subprocess.run(
             [sys.executable, '-m', 'nova_gpfs.sim', 'show',
              self.gpfs.directory],
@@ -98,7 +76,7 @@ class Demo(cloud.CloudTestCase):
             say('  ' + line)
 
     def _make_image(self):
-        self._step('An image')
+        step('An image')
         data, guest_bytes = cloud.qcow2_image(
             self.directory, size=256 * MIB, seed=os.urandom(4096))
         image = self.glance.add('demo', data, 'qcow2')
@@ -109,7 +87,7 @@ class Demo(cloud.CloudTestCase):
         return image, guest_bytes
 
     def _start(self):
-        self._step('nova-compute starts on two hosts')
+        step('nova-compute starts on two hosts')
         started = time.monotonic()
         for name, options in POLICIES.items():
             self.useFixture(config_fixture.Config(
@@ -123,7 +101,7 @@ class Demo(cloud.CloudTestCase):
         say(f'  ready after {time.monotonic() - started:.1f} s')
 
     def _boot(self, image):
-        self._step(f'{INSTANCES} instances boot at once, with 2 GiB disks')
+        step(f'{INSTANCES} instances boot at once, with 2 GiB disks')
         flavor = self.flavor('demo', root_gb=2)
         started = time.monotonic()
         servers = [self._ask_for_instance(image, flavor, number)
@@ -196,7 +174,7 @@ class Demo(cloud.CloudTestCase):
         say('  every disk holds just the bytes of the image')
 
     def _show_sharing(self, servers):
-        self._step('The clone tree, and the space it takes')
+        step('The clone tree, and the space it takes')
         self._show_tree()
         usage = self.gpfs.usage('fs0')
         say()
@@ -214,7 +192,7 @@ class Demo(cloud.CloudTestCase):
 
     def _place(self, image, guest_bytes):
         """Boot two instances of each policy and show where they are."""
-        self._step('Two instances of each policy')
+        step('Two instances of each policy')
         placed, rows = [], []
         for name in POLICIES:
             flavor = self.flavor(name)
@@ -224,7 +202,7 @@ class Demo(cloud.CloudTestCase):
                 rows.append(self._placed_row(
                     self.boot(image, flavor, host=host), name, guest_bytes))
                 placed.append(rows[-1].pop('server'))
-        self._show_rows(rows)
+        demo_output.rows(rows)
         say(f'  downloads from Glance   {len(self.glance.downloads):3}')
         say(f'  sealed masters          {len(os.listdir(self._masters())):3}')
         self.report['placed'] = rows
@@ -254,18 +232,8 @@ class Demo(cloud.CloudTestCase):
 
     _placing_commands = 0
 
-    @staticmethod
-    def _show_rows(rows):
-        names = list(rows[0])
-        cells = [names, *([str(row[name]) for name in names]
-                          for row in rows)]
-        widths = [max(map(len, column)) for column in zip(*cells)]
-        for row in cells:
-            say('  ' + '   '.join(cell.ljust(width) for cell, width
-                                  in zip(row, widths)).rstrip())
-
     def _delete(self, servers):
-        self._step('The instances are deleted')
+        step('The instances are deleted')
         for server in servers:
             self._delete_server(server)
         left = sorted(name for name in os.listdir(self.instances_path)
@@ -282,21 +250,27 @@ class Demo(cloud.CloudTestCase):
         self.report['left'] = left
 
 
+def run(demo):
+    """Run a part of the demonstration; return what was wrong with it."""
+    result = demo.run()
+    return [text for _test, text in (*result.errors, *result.failures,
+                                     *result.skipped)]
+
+
 def main():
-    global STDOUT
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--format', choices=('text', 'json'), default='text')
-    parser.parse_args(namespace=OPTIONS)
-    STDOUT = own_stdout()
+    with contextlib.redirect_stdout(demo_output.STDOUT):
+        parser.parse_args(namespace=demo_output.OPTIONS)
     started = time.monotonic()
-    demo = Demo()
-    result = demo.run()
-    failures = [text for _test, text in (*result.errors, *result.failures)]
+    demos = Demo(), demo_zero_copy.ZeroCopyDemo()
+    failures = [text for demo in demos for text in run(demo)]
     seconds = time.monotonic() - started
-    if OPTIONS.format == 'json':
-        print(json.dumps({**demo.report, 'ok': not failures,
-                          'seconds': round(seconds, 1)}, indent=1),
-              file=STDOUT, flush=True)
+    if demo_output.OPTIONS.format == 'json':
+        report = {**demos[0].report, 'zero_copy': demos[1].report,
+                  'ok': not failures, 'seconds': round(seconds, 1)}
+        print(json.dumps(report, indent=1), file=demo_output.STDOUT,
+              flush=True)
     for text in failures:
         print(text[-4000:], file=sys.stderr)
     say()
