@@ -65,6 +65,16 @@ def written():
         return int(dict(line.split(': ') for line in lines)['write_bytes'])
 
 
+def read():
+    """Return bytes that this process and its ended children have read.
+
+    These are all that read(2) and its like have given (rchar in proc(5)),
+    the modules of Python programs among them.
+    """
+    with open('/proc/self/io') as lines:
+        return int(dict(line.split(': ') for line in lines)['rchar'])
+
+
 @contextlib.contextmanager
 def system_calls():
     """Give a list that gets the number of system calls, children's too.

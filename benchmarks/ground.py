@@ -88,7 +88,8 @@ def xfs(directory, name, size, reflink):
     with open(device, 'xb') as f:
         f.truncate(size)
     _run('mkfs.xfs', '-q', '-m', f'reflink={int(reflink)}', device)
-    _run('mount', '-o', 'loop', device, mounted)
+    # What is removed gives its space back to where the device lies.
+    _run('mount', '-o', 'loop,discard', device, mounted)
     try:
         yield Ground(mounted, XFS, shares_blocks(mounted), own=True)
     finally:

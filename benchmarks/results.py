@@ -90,6 +90,22 @@ def overhead(samples):
     return found
 
 
+def snapshots(rows):
+    """Add to each row of the others how many times as long they took."""
+    ours = {(row['data'], row['step']): row['seconds'] for row in rows
+            if row['backend'] == backends.GPFS}
+    return [{**row, 'times gpfs': row['seconds'] / ours[
+        row['data'], row['step']]} for row in rows]
+
+
+def _snapshot_rows(rows):
+    return [[row['step'], _mib(row['data']), row['backend'],
+             f'{row["seconds"]:.2f}', f'{row["times gpfs"]:.1f}',
+             *(_mib(row[name]) for name in (
+                 'read', 'written', 'uploaded', 'downloaded')),
+             _programs(row['commands'])] for row in rows]
+
+
 def text(document):
     """Return the whole result as tables for a person."""
     names = list(document['warm']['medians'])
@@ -117,6 +133,10 @@ def text(document):
               _mib(one['written']), _mib(one['taken']),
               str(one['system_calls'] or '-'), _programs(one['programs'])]
              for name, one in document['disk'].items()])],
+        ['A snapshot and a disk from it, by MiB of data; MiB moved', *_table(
+            ['', 'data', 'backend', 's', 'times gpfs', 'read', 'written',
+             'uploaded', 'downloaded', ''],
+            _snapshot_rows(document['snapshots']))],
         ['Own overhead, ms (aim: below 5): median (quartiles)', *_table(
             ['', *_kinds(document['overhead'])],
             [[name, *(_milliseconds(kinds.get(kind))

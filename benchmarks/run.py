@@ -25,6 +25,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,7 @@ from benchmarks import hosts  # noqa: E402
 from benchmarks import image  # noqa: E402
 from benchmarks import results  # noqa: E402
 from benchmarks import scenarios  # noqa: E402
+from benchmarks import snapshots  # noqa: E402
 from nova_gpfs.sim import cluster as sim_cluster  # noqa: E402
 
 MIB = 2 ** 20
@@ -54,6 +56,10 @@ def _numbers(text):
     return [int(number) for number in text.split(',')]
 
 
+def _sizes(text):
+    return [_size(each) for each in text.split(',')]
+
+
 def options(arguments=None):
     """Return the options of the command line, complete."""
     parser = _parser()
@@ -62,10 +68,18 @@ def options(arguments=None):
     found.size = found.size or _size('128M' if found.quick else '2G')
     found.callers = found.callers or ([1, 8] if found.quick else [1, 8, 32])
     found.hosts = found.hosts or (2 if found.quick else 8)
+    found.data = found.data or _sizes('16M,64M,256M' if found.quick
+                                      else '1G,4G,16G')
     found.cold_repeat = max(1, found.repeat // 6)
     if (min(found.repeat, found.hosts, *found.callers) < 1
             or found.size < 16 * MIB):
         parser.error('at least one of each, and an image of 16M')
+    found.left_out = [each for each in found.data if 5 * each
+                      > shutil.disk_usage(tempfile.gettempdir()).free]
+    found.data = [each for each in found.data
+                  if each not in found.left_out]
+    if not found.data:
+        parser.error('there is no space for any --data')
     reason = ground.reason_not_xfs()
     if found.ground == 'auto':
         found.ground = ground.HERE if reason else ground.XFS
@@ -85,6 +99,10 @@ def _parser():
                         help='how many at once from cold (default 1,8,32)')
     parser.add_argument('--hosts', type=int,
                         help='processes at once from cold (default 8)')
+    parser.add_argument('--data', type=_sizes,
+                        help='data of the disks that are snapshotted '
+                        '(default 1G,4G,16G); what the temporary directory '
+                        'has not five times the space for is left out')
     parser.add_argument('--quick', action='store_true',
                         help='smaller defaults: 3 rounds, 128M, 1 and 8 '
                         'callers, 2 hosts')
@@ -110,7 +128,8 @@ def _grounds(wish, directory):
         here = ground.here(directory)
         yield here, None
         return
-    size = 4 * 2 ** 30 + 2 * (max(wish.callers) + 8) * (wish.size // 8)
+    size = (4 * 2 ** 30 + 2 * (max(wish.callers) + 8) * (wish.size // 8)
+            + 4 * max(wish.data))
     with (ground.xfs(directory, 'xfs', size, True) as sharing,
           ground.xfs(directory, 'plain', size, False) as copying):
         yield sharing, copying
@@ -168,7 +187,9 @@ def measure(wish, directory):
             'overhead': results.overhead(scenarios.overhead(stand, *cached)),
             'cold': {f'cold, callers: {callers}': results.rounds(
                 scenarios.cold(stand, callers, wish.cold_repeat))
-                for callers in wish.callers}}
+                for callers in wish.callers},
+            'snapshots': results.snapshots(
+                snapshots.measure(stand, wish.data))}
         # Each process would need a privileged daemon of its own.
         stand.backends = [one for one in stand.backends
                           if one.name != backends.PRIVSEP]
@@ -188,6 +209,9 @@ def _setting(wish, stand):
     return {
         'image': f'{wish.size // MIB} MiB, {wish.size // 8 // MIB} MiB of '
                  f'them data; disks of {stand.disk_size // MIB} MiB',
+        'snapshots': f'data of {_mib(wish.data)} MiB' + (
+            f'; left out for want of space: {_mib(wish.left_out)} MiB'
+            if wish.left_out else ''),
         'rounds': f'{wish.repeat}, from cold {wish.cold_repeat}',
         'file system': f'{place.kind}, '
                        + ('loop device' if place.own else 'temporary '
@@ -200,6 +224,10 @@ def _setting(wish, stand):
                     f'Python {platform.python_version()}',
         'machine': f'{os.cpu_count()} processors, Linux '
                    f'{platform.release()}'}
+
+
+def _mib(sizes):
+    return ', '.join(str(each // MIB) for each in sizes)
 
 
 def main():

@@ -74,6 +74,10 @@ class Stand:
         _qemu_img('compare', '-U', '-f', 'raw', '-F', said['format'],
                   self.image, path)
 
+    def compare(self, one, other):
+        """Raise ``Broken`` unless two disks are the same to a guest."""
+        _qemu_img('compare', '-U', one, other)
+
 
 def _qemu_img(*arguments):
     try:

@@ -30,6 +30,7 @@ from benchmarks import ground
 from benchmarks import image
 from benchmarks import results
 from benchmarks import scenarios
+from benchmarks import snapshots
 
 ROOT = pathlib.Path(__file__).parents[2]
 MIB = 2 ** 20
@@ -47,7 +48,7 @@ class RunTest(base.BaseTestCase):
         cls.done = subprocess.run(
             (sys.executable, ROOT / 'benchmarks' / 'run.py', '--repeat', '1',
              '--size', '16M', '--callers', '2', '--hosts', '2',
-             '--format', 'json'),
+             '--data', '4M,16M', '--format', 'json'),
             capture_output=True, text=True, timeout=600)
         if cls.done.returncode:
             raise AssertionError(cls.done.stderr)
@@ -114,6 +115,49 @@ class RunTest(base.BaseTestCase):
         for outside in kinds['outside the command']['samples']:
             self.assertGreater(outside, 0)
 
+    def snapshots(self, *names):
+        """Return what was counted, by backend and step, less data first."""
+        found = {}
+        for row in self.found['snapshots']:
+            found.setdefault((row['backend'], row['step']), []).append(row)
+        return {key: rows for key, rows in found.items() if key[0] in names}
+
+    def test_a_snapshot_and_a_disk_from_it_send_and_fetch_nothing(self):
+        found = self.snapshots(backends.GPFS)
+        self.assertEqual(2, len(found))
+        for less, more in found.values():
+            self.assertEqual((4 * MIB, 16 * MIB),
+                             (less['data'], more['data']))
+            for row in (less, more):
+                self.assertEqual((0, 0), (row['uploaded'], row['downloaded']))
+
+    def test_a_snapshot_and_a_disk_from_it_take_the_same_few_commands(self):
+        for (_name, step), rows in self.snapshots(backends.GPFS).items():
+            for row in rows:
+                self.assertEqual(
+                    {'mmclone snap': 1, 'mmclone copy': 1,
+                     **({'mmclone show': 2} if step == snapshots.SNAPSHOT
+                        else {'mmclone show': 3, 'mmlsattr': 1})},
+                    row['commands'])
+
+    def test_a_snapshot_and_a_disk_from_it_are_written_nowhere(self):
+        if ground.reason_not_xfs():
+            self.skipTest(ground.reason_not_xfs())
+        for less, more in self.snapshots(backends.GPFS).values():
+            self.assertLess(more['written'], MIB)
+            self.assertLess(more['read'] - less['read'], 4 * MIB)
+
+    def test_novas_own_snapshots_move_all_data(self):
+        found = self.snapshots(backends.COPIED, backends.RAW, backends.QCOW2)
+        self.assertEqual(4, len(found))
+        for (_name, step), rows in found.items():
+            for row in rows:
+                self.assertGreaterEqual(row['read'], row['data'])
+                way = ('uploaded' if step == snapshots.SNAPSHOT
+                       else 'downloaded')
+                self.assertGreater(row[way], row['data'])
+                self.assertEqual({}, row['commands'])
+
     def test_progress_goes_to_standard_error(self):
         self.assertIn('cold, hosts: 2, round 1', self.done.stderr)
 
@@ -121,6 +165,7 @@ class RunTest(base.BaseTestCase):
         text = results.text(self.found)
         for expected in ('warm, s', 'cold, callers: 2, s', 'gpfs / qcow2',
                          'mmclone copy', 'outside the command',
+                         'times gpfs', snapshots.BOOT,
                          self.found['setting']['file system']):
             self.assertIn(expected, text)
 
