@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Options of placement policies: ``[gpfs_policy:NAME]`` and who has which."""
 
 from __future__ import annotations
@@ -158,6 +157,26 @@ Related options:
 * ``[gpfs_policy:NAME] write_affinity_depth``
 """),
     cfg.BoolOpt(
+        'masters_by_write_affinity',
+        default=False,
+        help="""
+Make a master of an image for each write affinity that disks have.
+
+A disk reads the blocks of its master until the guest writes to them.
+
+Possible values:
+
+* ``False``: disks whose placements differ only in write affinity share a
+  master. Their blocks are where the policy says once they are written.
+* ``True``: they have masters of their own (FPO), so that all of their blocks
+  are there from the beginning. With ``local`` that is one master of each image
+  and failure group, with the space and the time to copy it inside GPFS.
+
+Related options:
+
+* ``[gpfs_policy:NAME] write_affinity_failure_group``
+"""),
+    cfg.BoolOpt(
         'relocate_blocks',
         default=False,
         help="""
@@ -165,8 +184,7 @@ Move the blocks of a disk to where its instance has moved.
 
 With ``local`` in its policy, new blocks of a disk are written near the host
 that runs the instance. With this option the blocks that are there follow after
-a resize, a migration or an evacuation, in the background and one disk at a
-time.
+each move, in the background and one disk at a time.
 
 Possible values:
 
@@ -251,7 +269,8 @@ def rules(conf: cfg.ConfigOpts) -> policy.Rules:
                       for role in policy.ROLES
                       if conf.gpfs[f'{role}_policy']},
             flavor_may_set=frozenset(conf.gpfs.flavor_may_set),
-            image_may_set=frozenset(conf.gpfs.image_may_set))
+            image_may_set=frozenset(conf.gpfs.image_may_set),
+            masters_by_affinity=conf.gpfs.masters_by_write_affinity)
     except cfg.Error as error:
         raise errors.Misconfigured(str(error)) from error
 

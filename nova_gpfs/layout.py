@@ -34,6 +34,8 @@ import hashlib
 import os
 import re
 
+from nova_gpfs import model
+
 _PLAIN_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}')
 
 
@@ -57,17 +59,21 @@ def master_key(*parts: str | int | None) -> str:
     return f'{key}.{digest.hexdigest()[:32]}'
 
 
-def placed_key(key: str, pool: str | None, data_replicas: int | None,
-               metadata_replicas: int | None) -> str:
+def placed_key(key: str, placement: model.Placement) -> str:
     """Return the name of the master of an image that is placed so.
 
     What is None is GPFS's own choice and in no name; without any placement
     it is the key itself.
     """
     # The pool comes last: its name may hold anything.
-    return master_key(key, data_replicas and f'r{data_replicas}',
-                      metadata_replicas and f'm{metadata_replicas}',
-                      pool and f'on-{pool}')
+    return master_key(key, *(
+        letter + str(value) for letter, value in (
+            ('r', placement.data_replicas),
+            ('m', placement.metadata_replicas),
+            ('d', placement.write_affinity_depth),
+            ('b', placement.block_group_factor),
+            ('in-', placement.write_affinity_failure_group),
+            ('on-', placement.pool)) if value is not None))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 import os
 import time
 
@@ -46,6 +47,7 @@ from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import master_record
 from nova_gpfs import model
 from nova_gpfs import plan
+from nova_gpfs import policy
 
 LOG = logging.getLogger(__name__)
 
@@ -142,7 +144,8 @@ class Masters:
         The flag tells whether this call made it. ``fill`` is called at most
         once, and only if the image has no master of any placement; what it
         raises is passed on, and nothing is left behind. ``wanted`` is the
-        placement of a master: pool and replicas.
+        placement of a master: pool and replicas, and write affinity where
+        it is not to be shared by disks of another one.
 
         Before ``fill``, ``clone`` is asked for a clone parent. Its blocks
         lie where they are, so that is the master that GPFS has placed, of
@@ -156,7 +159,7 @@ class Masters:
             if master is not None:
                 return master, False
             if clone is not None and next(self.of_image(key), None) is None:
-                self._publish(key, key, clone, lambda image: '')
+                self._publish(key, key, clone, lambda image: '', ANYWHERE)
                 master = self.find(key, wanted)
             return (master, True) if master else self._make(key, fill, wanted)
 
@@ -190,7 +193,8 @@ class Masters:
 
         name = _key(key, wanted)
         made = self._publish(name, key, write, digest.of_file
-                             if self._record_digests else lambda image: '')
+                             if self._record_digests else lambda image: '',
+                             wanted)
         master = self.named(name)
         if master is None:
             raise errors.CloneParentInvalid(
@@ -198,7 +202,8 @@ class Masters:
         return master, made
 
     def _publish(self, name: str, key: str, write: Clone,
-                 describe: Callable[[str], str]) -> bool:
+                 describe: Callable[[str], str],
+                 wanted: model.Placement) -> bool:
         """Publish what ``write`` makes; False if it or another host did not.
 
         :param describe: returns the digest of a sealed file
@@ -212,7 +217,8 @@ class Masters:
             if info is None:
                 return False
             master_record.write(room, name, master_record.Master(
-                image, info, key, self._placement(image), describe(image)))
+                image, info, key, self._placement(image, wanted),
+                describe(image)))
             made = self._incoming.publish(room, self._layout.master(name))
         LOG.info('Master image %(key)s %(what)s: %(format)s, %(size)d bytes, '
                  '%(seconds).1f s',
@@ -245,13 +251,16 @@ class Masters:
         if sibling is None:
             self._try(image + '.try', wanted)
             info = fill(image)
+            self._driver.place(image, wanted)
+            if not policy.affinity(wanted).is_empty:
+                self._driver.relocate(image)
         else:
             master_record.touch(sibling.directory)
             make_empty(self._driver, image, wanted)
             with self.readable(sibling.path) as source:
                 self._copy(source, image)
             info = sibling.info
-        self._driver.place(image, wanted)
+            self._driver.place(image, wanted)
         return info
 
     def _try(self, path: str, wanted: model.Placement) -> None:
@@ -260,10 +269,17 @@ class Masters:
             make_empty(self._driver, path, wanted)
             os.unlink(path)
 
-    def _placement(self, image: str) -> model.Placement:
+    def _placement(self, image: str,
+                   wanted: model.Placement) -> model.Placement:
+        """Return where GPFS says that an image is.
+
+        Write affinity, which no documented output tells, is as it was asked
+        for.
+        """
         found = self._driver.attributes(image)
-        return model.Placement(found.pool, found.data_replicas,
-                               found.metadata_replicas)
+        return dataclasses.replace(
+            wanted, pool=found.pool, data_replicas=found.data_replicas,
+            metadata_replicas=found.metadata_replicas)
 
 
 def make_empty(driver: gpfs_driver.GpfsDriver, path: str,
@@ -285,5 +301,4 @@ _KEPT = 40
 
 
 def _key(key: str, wanted: model.Placement) -> str:
-    return gpfs_layout.placed_key(key, wanted.pool, wanted.data_replicas,
-                                  wanted.metadata_replicas)
+    return gpfs_layout.placed_key(key, wanted)

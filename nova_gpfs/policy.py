@@ -70,6 +70,9 @@ class Rules:
     a role before them. ``defaults`` maps a role to the name of a policy. What
     flavors and images may set is a field (or ``policy``), which allows any
     value, or ``field=value``.
+
+    ``masters_by_affinity`` tells that a master is placed like its disks in
+    write affinity too, so that the disks do not share it with others.
     """
 
     policies: Mapping[str, Mapping[str, Value]] = dataclasses.field(
@@ -77,6 +80,11 @@ class Rules:
     defaults: Told = dataclasses.field(default_factory=dict)
     flavor_may_set: frozenset[str] = frozenset((POLICY, *FIELDS))
     image_may_set: frozenset[str] = frozenset()
+    masters_by_affinity: bool = False
+
+    def of_master(self, placement: model.Placement) -> model.Placement:
+        """Return the part of a disk's placement that its master has."""
+        return placement if self.masters_by_affinity else of_master(placement)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,11 +249,11 @@ def affinity(placement: model.Placement) -> model.Placement:
 
 
 def of_master(placement: model.Placement) -> model.Placement:
-    """Return the part that a disk's master must have as well.
+    """Return the part that GPFS can change of blocks which are there.
 
     Blocks that a disk reads through its master lie where the master's do.
     Write affinity is for blocks that are yet to be written, and a master is
-    never written to.
+    never written to once it is one.
     """
     return dataclasses.replace(placement, **dict.fromkeys(_AFFINITY))
 

@@ -171,7 +171,7 @@ class _Commands:
     def rows(self, placement: model.Placement) -> Iterator[Row]:
         """Yield for a new master and for a new disk what would run."""
         try:
-            here = policy.localized(placement, self._failure_group(placement))
+            here = self._here(placement)
         except errors.GpfsError as error:
             yield {'role': self.role, 'for': 'new disk', 'command': (),
                    'note': str(error)}
@@ -180,19 +180,24 @@ class _Commands:
             yield {'role': self.role, 'for': file,
                    'command': command.argv(), 'note': note}
 
-    def _failure_group(self, placement: model.Placement) -> str | None:
+    def _here(self, placement: model.Placement) -> model.Placement:
+        """Return a placement with "local" found out; raises as that does."""
         if placement.write_affinity_failure_group != policy.LOCAL:
-            return None
-        return self.host.failure_group()
+            return placement
+        return policy.localized(placement, self.host.failure_group())
 
     def master(self, placement: model.Placement) -> str:
-        """Return the name of the master that a disk would be a clone of."""
+        """Return the name of the master that a disk would be a clone of.
+
+        '' if it has none, or the failure group of this host is not known.
+        """
         key = {'root': _image_key(self.image_id),
                'ephemeral': EPHEMERAL}.get(self.role)
-        part = policy.of_master(placement)
-        return layout.placed_key(
-            key, part.pool, part.data_replicas,
-            part.metadata_replicas) if key else ''
+        part = self.host.rules.of_master(placement)
+        try:
+            return layout.placed_key(key, self._here(part)) if key else ''
+        except errors.GpfsError:
+            return ''
 
     def _commands(self, placement: model.Placement
                   ) -> Iterator[tuple[str, str, base.Effect]]:
@@ -200,7 +205,7 @@ class _Commands:
         disk = os.path.join(paths.instances_path, INSTANCE, _FILES[self.role])
         name = self.master(placement)
         if name:
-            part = policy.of_master(placement)
+            part = self.host.rules.of_master(placement)
             made = os.path.join(paths.incoming, ROOM, master_record.IMAGE)
             if not part.is_empty:
                 yield 'new master', '', _change(made, part)

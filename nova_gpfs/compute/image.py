@@ -36,7 +36,6 @@ from nova_gpfs import layout
 from nova_gpfs import model
 from nova_gpfs import placements
 from nova_gpfs import plan
-from nova_gpfs import policy
 from nova_gpfs import qcow2
 
 LOG = logging.getLogger(__name__)
@@ -130,7 +129,7 @@ class Gpfs(imagebackend.Flat):
     def _create(self, key, fill, size, wanted, clone=None):
         def ensure():
             master, _made = self.storage.masters.ensure(
-                key, fill, policy.of_master(wanted), clone)
+                key, fill, self.placing.of_master(wanted), clone)
             self._refuse_too_small(plan.new_disk(master.info, size))
             return master
 

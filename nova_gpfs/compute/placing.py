@@ -86,6 +86,17 @@ class Placing:
             return model.Placement()
         return self.granted(wishes(instance), role(disk_name))
 
+    def of_master(self, placement):
+        """Return the placement of the master of a disk, on this host.
+
+        :raises errors.NoFailureGroup: it is to be local, and nobody knows
+            what that is
+        """
+        wanted = self.rules.of_master(placement)
+        if wanted.write_affinity_failure_group == policy.LOCAL:
+            return policy.localized(wanted, self.failure_group())
+        return wanted
+
     def of_snapshots(self):
         """Return the placement of what is cloned into Glance's store."""
         if self._snapshot_policy is None:

@@ -17,7 +17,6 @@ from oslo_config import cfg
 
 from nova_gpfs.compute import fetching
 from nova_gpfs import layout
-from nova_gpfs import policy
 
 CONF = cfg.CONF
 
@@ -55,5 +54,5 @@ def prefetch(storage, placing, fetch_func, filename, names=(), **kwargs):
 def _placements(placing, names):
     """Return the placements of the masters, each once."""
     return list(dict.fromkeys(
-        policy.of_master(placing.default('root', name))
+        placing.of_master(placing.default('root', name))
         for name in (None, *CONF.gpfs.prefetch_policies, *names)))

@@ -18,6 +18,7 @@ import os
 from nova_gpfs import placements
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs.sim import spec as sim_spec
+from tests.functional import cloud
 from tests.functional import test_placement
 
 MIB = test_placement.MIB
@@ -28,6 +29,7 @@ class FollowingTestCase(test_placement.PolicyTestCase):
 
     hosts = ('node2', 'node3')
     relocate = False
+    own_masters = False
     policies = {'near': {
         'pool': 'fpo', 'write_affinity_depth': 1,
         'write_affinity_failure_group': 'local'}}
@@ -44,12 +46,14 @@ class FollowingTestCase(test_placement.PolicyTestCase):
     def setUp(self):
         super().setUp()
         self.flags(relocate_blocks=self.relocate, relocation_pause=0.0,
-                   write_affinity_pools=['fpo'], group='gpfs')
+                   write_affinity_pools=['fpo'],
+                   masters_by_write_affinity=self.own_masters, group='gpfs')
         self.let_guests_migrate()
         self.start_hosts()
+        self.flavor_id = self.flavor_with('near', {'gpfs:policy': 'near'})
         self.server = self.boot(
-            self.glance.add('image', self.image, 'qcow2'),
-            self.flavor_with('near', {'gpfs:policy': 'near'}), host='node2')
+            self.glance.add('image', self.image, 'qcow2'), self.flavor_id,
+            host='node2')
         self.disk = self.instance_file(self.server, 'disk')
         self.write(100 * MIB)
 
@@ -63,6 +67,12 @@ class FollowingTestCase(test_placement.PolicyTestCase):
         blocks = {block.index: block.failure_groups
                   for block in self.gpfs.blocks(self.disk)}
         return [blocks[offset // MIB] for offset in offsets]
+
+    def groups_of(self, path, below=float('inf')):
+        """Return the failure groups of blocks before an offset, as a set."""
+        return {tuple(block.failure_groups)
+                for block in self.gpfs.blocks(path)
+                if block.index * MIB < below}
 
     def live_migrate(self):
         self.api.post_server_action(self.server['id'], {'os-migrateLive': {
@@ -106,6 +116,42 @@ class FollowingTest(FollowingTestCase):
         return self._wait_for_server_parameter(
             self.server, {'OS-EXT-SRV-ATTR:host': name,
                           'OS-EXT-STS:task_state': None})
+
+
+class SharedMasterTest(FollowingTestCase):
+
+    def test_hosts_of_two_failure_groups_share_a_master(self):
+        there = self.boot(self.server['image']['id'], self.flavor_id,
+                          host='node3')
+        self.assertEqual(1, len(self.masters()))
+        self.assertEqual(
+            self.groups_of(self.disk, below=32 * MIB),
+            self.groups_of(self.instance_file(there, 'disk')))
+
+
+class OwnMastersTest(FollowingTestCase):
+
+    own_masters = True
+
+    def test_all_blocks_are_near_the_host_before_and_after_writing(self):
+        there = self.boot(self.server['image']['id'], self.flavor_id,
+                          host='node3')
+        for server, group in ((self.server, '2'), (there, '3')):
+            disk = self.instance_file(server, 'disk')
+            self.assertEqual(self.guest_sees, cloud.read(disk, 32 * MIB))
+            self.assertEqual({('fpo', 1)}, self.placed(disk))
+            self.assertEqual({(group,)}, self.groups_of(disk))
+            self.write_as_guest(disk)
+            self.assertEqual({(group,)}, self.groups_of(disk))
+        self.assertEqual(2, len(self.masters()))
+        self.assertEqual([self.server['image']['id']],
+                         self.glance.downloads)
+        self.assert_storage_is_consistent()
+
+    def test_a_master_is_taken_by_those_of_its_failure_group(self):
+        self.boot(self.server['image']['id'], self.flavor_id, host='node2')
+        self.assertEqual(1, len(self.masters()))
+        self.assertIn('_d1_in-2_on-fpo', self.masters()[0])
 
 
 class RelocationTest(FollowingTestCase):

@@ -30,6 +30,7 @@ from nova_gpfs import incoming
 from nova_gpfs import layout
 from nova_gpfs import plan
 from nova_gpfs.sim import cluster as sim_cluster
+from nova_gpfs.sim import spec as sim_spec
 from nova_gpfs import storage
 from tests import local_driver
 
@@ -41,7 +42,8 @@ class MastersTestCase(base.BaseTestCase):
     def setUp(self):
         super().setUp()
         self.directory = self.useFixture(fixtures.TempDir()).path
-        self.gpfs = sim_cluster.create(os.path.join(self.directory, 'gpfs'))
+        self.gpfs = sim_cluster.create(os.path.join(self.directory, 'gpfs'),
+                                       self.spec())
         self.instances_path = os.path.join(self.gpfs.mount_point('fs0'),
                                            'nova', 'instances')
         os.mkdir(self.instances_path)
@@ -54,6 +56,9 @@ class MastersTestCase(base.BaseTestCase):
             copy=None, require_clone=True, leftover_age=leftover_age)
         here.guard.establish()
         return here
+
+    def spec(self):
+        return sim_spec.Spec()
 
     def host(self, number=1, **wish):
         """Start a process that wants the master ``key``."""

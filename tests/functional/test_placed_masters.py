@@ -29,6 +29,11 @@ CONTENT = test_masters.CONTENT
 
 class PlacedMastersTest(test_masters.MastersTestCase):
 
+    def spec(self):
+        spec = super().spec()
+        spec.file_systems[0].write_affinity_pools = ['system']
+        return spec
+
     def setUp(self):
         super().setUp()
         self.driver = local_driver.make(self.gpfs.bin_dir('node1'))
@@ -91,11 +96,12 @@ class PlacedMastersTest(test_masters.MastersTestCase):
                           model.Placement('ssd', 2),
                           model.Placement('ssd_r2_m2'),
                           model.Placement('ssd_r2', None, 2),
-                          model.Placement('ssd', 2, 2)):
-            self.names.add(layout.placed_key(
-                'key', placement.pool, placement.data_replicas,
-                placement.metadata_replicas))
-        self.assertEqual(5, len(self.names))
+                          model.Placement('ssd', 2, 2),
+                          model.Placement('ssd', None, None, 2),
+                          model.Placement('ssd', None, None, None, 2),
+                          model.Placement('ssd', None, None, None, None, '2')):
+            self.names.add(layout.placed_key('key', placement))
+        self.assertEqual(8, len(self.names))
 
     def test_a_master_of_another_placement_is_not_taken(self):
         master, _made = self.storage.masters.ensure('key_r2', self._other)
@@ -139,6 +145,16 @@ class PlacedMastersTest(test_masters.MastersTestCase):
         self.storage.move(disk, FAST, model.Placement(
             'fast', 2, write_affinity_failure_group='2'))
         self.assertIsNotNone(self.driver.clone_info(disk).parent_inode)
+
+    def test_write_affinity_holds_for_all_blocks_of_a_master_of_its_own(self):
+        for number, group in enumerate('231', start=1):
+            wanted = model.Placement(write_affinity_failure_group=group)
+            disk = self.disk(f'disk{number}', wanted)
+            self.assertEqual({(group,)}, {
+                tuple(block.failure_groups)
+                for block in self.gpfs.blocks(disk)})
+            self.assert_content(disk)
+        self.assertEqual(3, len(self.storage.masters.keys()))
 
     def test_hosts_that_want_several_placements_at_once_download_once(self):
         placements = ({}, {'pool': 'fast', 'data_replicas': 2},

@@ -608,6 +608,15 @@ class ExplainTest(CommandsTestCase):
             self.assertEqual(['--write-affinity-failure-group', expected],
                              row['command'][1:3])
 
+    def test_a_master_of_its_own_is_named_after_the_failure_group(self):
+        for number, expected in ((7, 'IMAGE_in-7'), (8, 'IMAGE_in-8')):
+            self.configure(
+                f'masters_by_write_affinity = True\nfailure_group = {number}',
+                near={'write_affinity_failure_group': 'local'})
+            _code, found, _err = self.run_program(
+                'explain', '--flavor', 'policy=near', '--role', 'root')
+            self.assertEqual(expected, found['disks'][0]['master'])
+
 
 class ShowTest(CommandsTestCase):
 
