@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from oslo_config import cfg
 from oslo_config import types
 
+from nova_gpfs import conf_health
 from nova_gpfs import conf_images
 from nova_gpfs import conf_policies
 
@@ -307,7 +308,7 @@ nova-compute as a value of ``[libvirt] images_type``.
 def register(conf: cfg.ConfigOpts) -> None:
     """Make the options known to ``conf``; doing it again is harmless."""
     conf.register_group(GROUP)
-    conf.register_opts([*OPTIONS, *conf_images.OPTIONS,
+    conf.register_opts([*OPTIONS, *conf_health.OPTIONS, *conf_images.OPTIONS,
                         *conf_policies.OPTIONS], group=GROUP)
 
 
@@ -330,7 +331,7 @@ def renamed_options(conf: cfg.ConfigOpts) -> Iterator[str]:
 
 
 def _all() -> list[cfg.Opt]:
-    return [_SOURCE, *OPTIONS, *conf_images.OPTIONS,
+    return [_SOURCE, *OPTIONS, *conf_health.OPTIONS, *conf_images.OPTIONS,
             *conf_policies.OPTIONS]
 
 

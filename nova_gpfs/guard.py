@@ -43,6 +43,9 @@ class MountGuard:
         self._layout = layout
         self._verified: tuple[int, int] | None = None
         self._where: location.Location | None = None
+        #: Set while the file system does not answer. Whoever looks at it
+        #: then waits with it, and cannot be ended.
+        self.silence: errors.TimedOut | None = None
 
     def establish(self) -> location.Location:
         """Find out the file system, mark it if nobody has, remember it.
@@ -66,7 +69,10 @@ class MountGuard:
 
         :raises errors.NotMounted: the marker is gone or cannot be read
         :raises errors.WrongFileSystem: another file system stands there
+        :raises errors.TimedOut: it is known not to answer; it is left alone
         """
+        if self.silence is not None:
+            raise errors.TimedOut(self.silence.argv, self.silence.seconds)
         if self._marker() != self._verified:
             self._verify(location.locate(self._driver,
                                          self._layout.instances_path))

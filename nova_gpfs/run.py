@@ -42,6 +42,8 @@ _SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 # A process that waits for a disk cannot be killed. Nobody waits for it longer
 # than this; subprocess reaps it whenever it ends.
 _REAP_SECONDS = 5.0
+# For the end of a program that was waited for in vain the last time.
+_LATE_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +93,44 @@ def execute(argv: tuple[str, ...], seconds: float) -> model.Result:
                'command': shlex.join(argv)})
     return model.Result(process.returncode, os.fsdecode(stdout),
                         os.fsdecode(stderr))
+
+
+class Alone:
+    """A harmless program that is run again and again, one at a time.
+
+    What waits for a file system that does not answer cannot be ended. It is
+    left waiting, and nothing joins it: the next call only looks whether it
+    has come to its end.
+    """
+
+    def __init__(self, argv: tuple[str, ...], seconds: float) -> None:
+        """``argv`` begins with an absolute path."""
+        self.argv = argv
+        self.seconds = seconds
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self) -> model.Result:
+        """Run the program and return what it says now.
+
+        :raises errors.TimedOut: it has not ended in time, or that of an
+            earlier call is not over yet
+        """
+        if self._process is not None:
+            self._finish(self._process, _LATE_SECONDS)
+        self._process = _start(self.argv)
+        return self._finish(self._process, self.seconds)
+
+    def _finish(self, process: subprocess.Popen[bytes],
+                seconds: float) -> model.Result:
+        try:
+            stdout, stderr = process.communicate(timeout=seconds)
+        except Exception as error:
+            if not _is_expiry(error):
+                raise
+            raise errors.TimedOut(self.argv, self.seconds) from None
+        self._process = None
+        return model.Result(process.returncode, os.fsdecode(stdout),
+                            os.fsdecode(stderr))
 
 
 def _start(argv: tuple[str, ...]) -> subprocess.Popen[bytes]:

@@ -53,6 +53,7 @@ TO_INSTALL: Expected = {
         'Image.exists': 'self',
         'Image.flatten': 'self',
         'Image.import_file': 'self instance local_file remote_name',
+        'Image.libvirt_info': 'self cache_mode extra_specs ...',
         'Flat.__init__': 'self instance disk_name path disk_info_mapping',
         'Flat._get_driver_format': 'self',
         'Flat.create_image':
@@ -78,6 +79,10 @@ TO_INSTALL: Expected = {
         'ImageCacheManager._age_and_verify_swap_images':
             'self context base_dir',
         'ImageCacheManager.get_disk_usage': 'self',
+    },
+    'nova.virt.libvirt.config': {
+        'LibvirtConfigGuestDisk.__init__': 'self **kwargs',
+        'LibvirtConfigGuestDisk.format_dom': 'self',
     },
     'nova.virt.libvirt.utils': {
         'fetch_image': 'context target image_id trusted_certs',
@@ -106,6 +111,12 @@ TO_INSTALL: Expected = {
         'extend': 'image size',
         'is_image_extendable': 'image',
         'resize2fs': 'image ...',
+    },
+    'nova.virt.libvirt.guest': {
+        'Guest.get_all_disks': 'self',
+    },
+    'nova.virt.libvirt.host': {
+        'Host.list_instance_domains': 'self only_running',
     },
     'nova.virt.libvirt.driver': {
         'LibvirtDriver.__init__': 'self virtapi read_only',
@@ -158,6 +169,11 @@ TO_INSTALL: Expected = {
             'self context migration instance network_info',
         'LibvirtDriver.delete_instance_files': 'self instance',
         'LibvirtDriver.get_available_resource': 'self nodename',
+        'LibvirtDriver._get_disk_over_committed_size_total': 'self',
+        'LibvirtDriver._update_compute_provider_status':
+            'self context service',
+        'LibvirtDriver.pause': 'self instance',
+        'LibvirtDriver.unpause': 'self instance',
         'LibvirtDriver._get_local_gb_info': '',
         'LibvirtDriver.get_host_ip_addr': 'self',
         'LibvirtDriver.rollback_live_migration_at_destination':

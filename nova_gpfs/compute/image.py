@@ -18,6 +18,7 @@ import os
 from typing import Any
 
 from nova.compute import task_states
+from nova import conf
 from nova import exception
 from nova.virt.image import model as imgmodel
 from nova.virt.libvirt import imagebackend
@@ -27,6 +28,7 @@ from nova_gpfs.compute import boundary
 from nova_gpfs.compute import disk_info
 from nova_gpfs.compute import fetching
 from nova_gpfs.compute import growth
+from nova_gpfs.compute import guest_disk
 from nova_gpfs.compute import host
 from nova_gpfs.compute import placing
 from nova_gpfs.compute import sealing
@@ -38,6 +40,7 @@ from nova_gpfs import placements
 from nova_gpfs import plan
 from nova_gpfs import qcow2
 
+CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 
@@ -267,6 +270,11 @@ class Gpfs(imagebackend.Flat):
         from. The disk hangs on a master, which is not the image, and GPFS
         keeps a master as long as it has clones.
         """
+
+    def libvirt_info(self, *args, **kwargs):
+        """Return the disk for the guest's XML, with an error policy."""
+        return guest_disk.with_policy(super().libvirt_info(*args, **kwargs),
+                                      CONF.gpfs.guest_error_policy)
 
     def get_model(self, connection):
         return imgmodel.LocalFileImage(self.path, self.driver_format)

@@ -20,6 +20,7 @@ from nova.virt import configdrive
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
 
+from nova_gpfs.compute import attending
 from nova_gpfs.compute import boundary
 from nova_gpfs.compute import cache_manager
 from nova_gpfs.compute import disk_info
@@ -56,8 +57,8 @@ def _guarded(name):
     return method
 
 
-class GpfsLibvirtDriver(snapshots.Snapshots, removal.Removal,
-                        measuring.Measuring):
+class GpfsLibvirtDriver(attending.Attending, snapshots.Snapshots,
+                        removal.Removal, measuring.Measuring):
     """The libvirt driver for hosts with images_type = gpfs."""
 
     manage_image_cache = _guarded('manage_image_cache')

@@ -29,8 +29,9 @@ PACKAGE = 'nova_gpfs'
 VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
-    'capacity', 'collection', 'conf', 'conf_images', 'conf_policies',
-    'digest', 'guard', 'hosts', 'identity', 'image_access', 'image_location',
+    'capacity', 'collection', 'conf', 'conf_health', 'conf_images',
+    'conf_policies', 'digest', 'guard', 'health', 'hosts', 'identity',
+    'image_access', 'image_location',
     'image_store', 'incoming', 'locality', 'lookup', 'master_record',
     'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements', 'policy',
     'privsep', 'probe', 'qcow2', 'run', 'sealed', 'storage',
@@ -40,7 +41,8 @@ BELOW_NOVA = GPFS | {
 #: in no row but its own: it and the product meet at argv.
 MAY_IMPORT = {
     '': frozenset(),
-    'conf': frozenset({'conf_images', 'conf_policies'}),
+    'conf': frozenset({'conf_health', 'conf_images', 'conf_policies'}),
+    'conf_health': frozenset(),
     'conf_images': frozenset(),
     'conf_policies': VALUES | {'mm', 'policy'},
     'errors': frozenset(),
@@ -73,6 +75,7 @@ MAY_IMPORT = {
     'guard': GPFS | {'identity'},
     'identity': VALUES | {'location'},
     'conf_image_store': VALUES,
+    'health': GPFS | {'guard', 'run'},
     'probe': GPFS,
     'incoming': GPFS | {'guard'},
     'digest': frozenset(),
