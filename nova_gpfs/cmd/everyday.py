@@ -33,6 +33,7 @@ from nova_gpfs.cmd import bounded
 from nova_gpfs.cmd import host as hosts
 from nova_gpfs.cmd import policies
 from nova_gpfs import errors
+from nova_gpfs import health as storage_health
 from nova_gpfs import location
 from nova_gpfs import master_record
 from nova_gpfs import model
@@ -172,6 +173,7 @@ class _Look:
                'fileset': where.fileset,
                'format': '{}.{:02}'.format(*system.version)}
         probe.require_clone_support(self._level, system)
+        storage_health.require_writable(self._layout.instances_path)
 
     def _locate(self) -> location.Location:
         """Return where the instances are, and compare it with the record.

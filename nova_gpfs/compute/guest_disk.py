@@ -56,5 +56,5 @@ def with_policy(config, policy):
     if config.target_bus in _WITHOUT:
         return config
     disk = GuestDisk(policy)
-    vars(disk).update(vars(config))
+    disk.__dict__.update(config.__dict__)
     return disk

@@ -283,12 +283,15 @@ class OthersTest(HealthTestCase):
         for _ in range(2):
             self.report()
         before = len(self.gpfs.calls())
-        service = self.computes['node1'].driver._service
-        self.assertTrue(service._settled)
-        self.report()
+        asked = []
+        real = objects.Service.get_by_compute_host
+        objects.Service.get_by_compute_host = asked.append
+        self.addCleanup(setattr, objects.Service, 'get_by_compute_host', real)
+        self.computes['node1'].driver._look()
         self.assertEqual(['mmlsattr'], [
             os.path.basename(call['argv'][0])
             for call in self.gpfs.calls()[before:]])
+        self.assertEqual([], asked)
 
 
 def _unreachable(*args):
@@ -324,24 +327,24 @@ class SilenceTest(HealthTestCase):
     def test_it_holds_up_no_report_and_is_waited_for_once(self):
         driver = self.computes['node1'].driver
         left = driver.get_available_resource('node1')['disk_available_least']
-        mounted = silent.Silent(self.gpfs.mount_point('fs0'))
-        mounted.setUp()
-        self.addCleanup(mounted.cleanUp)
-        for _ in range(3):
-            self._in_time(self.report)
-        self.assertOutOfService('did not end in time', 'mmdiag')
-        self.assertEqual(1, self._waiting())
-        self.assertEqual(int(left), self.computes['node1'].rt.compute_nodes[
-            'node1'].disk_available_least)
-        # A boot that was under way is refused and does not hang.
-        self.flags(disable_sick_host=False, group='gpfs')
-        self._in_time(self.report)
-        self.assertInService()
-        self.boot(self.image, 'tiny', expected_state='ERROR')
+        with silent.Silent(self.gpfs.mount_point('fs0')):
+            for _ in range(3):
+                self._in_time(self.report)
+            self.assertOutOfService('did not end in time', 'mmdiag')
+            self.assertEqual(1, self._waiting())
+            self.assertEqual(int(left), self.computes[
+                'node1'].rt.compute_nodes['node1'].disk_available_least)
+            self._boot_in_vain()
 
-        mounted.cleanUp()
-        self.flags(disable_sick_host=True, group='gpfs')
         self.report()
         self.assertInService()
         self.assertEqual(0, self._waiting())
         self.boot(self.image, 'tiny')
+
+    def _boot_in_vain(self):
+        """What is under way is refused, and does not hang."""
+        self.flags(disable_sick_host=False, group='gpfs')
+        self._in_time(self.report)
+        self.assertInService()
+        self.boot(self.image, 'tiny', expected_state='ERROR')
+        self.flags(disable_sick_host=True, group='gpfs')

@@ -87,6 +87,7 @@ class ReportTest(SchedulingTestCase):
         before = set(self.traits('node1')), self.stats('node1')
         facts = self.computes['node1'].driver.image_backend.placing.facts
         facts._max_age = -1
+        self.flags(disable_sick_host=False, group='gpfs')
         self.gpfs.set_node_state('node1', 'down')
         self.report('node1')
         self.assertIn('could not be found out', self.stdlog.logger.output)

@@ -99,6 +99,15 @@ class StatusTest(commands.CommandsTestCase):
         self.assertEqual('no', document['instances'][0]['mounted'])
         self.assertEqual([], os.listdir(self.instances_path))
 
+    def test_a_file_system_that_is_mounted_read_only(self):
+        if os.geteuid():
+            self.skipTest('mounting needs root')
+        data = os.path.realpath(self.gpfs.mount_point('fs0'))
+        subprocess.run(['mount', '--bind', data, data], check=True)
+        self.addCleanup(subprocess.run, ['umount', '--lazy', data])
+        subprocess.run(['mount', '-o', 'remount,ro,bind', data], check=True)
+        self.assertTrouble(2, 'broken', 'Read-only')
+
     def test_another_file_system(self):
         identity = self.storage.layout.identity
         with open(identity) as file:

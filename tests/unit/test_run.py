@@ -254,3 +254,50 @@ class TestUnderEventlet(ProgramsTestCase):
             "Result(rc=3, stdout='out\\n', stderr='')\nTimedOut True\n",
             answer.stdout, answer.stderr)
         self.assertEqual([], self.left_behind(nap))
+
+
+class TestAlone(ProgramsTestCase):
+    """What must not be started again while it has not ended."""
+
+    def setUp(self):
+        super().setUp()
+        self.program('look', f'echo >> {self.mm_path}/begun; '
+                             f'cat {self.mm_path}/answer')
+        self.look = run.Alone((f'{self.mm_path}/look',), 60.0)
+        self.answer = pathlib.Path(self.mm_path, 'answer')
+
+    def begun(self):
+        return len(pathlib.Path(self.mm_path, 'begun').read_text())
+
+    def test_each_call_runs_it_and_tells_what_it_said(self):
+        for text in ('one', 'two'):
+            self.answer.write_text(text)
+            self.assertEqual(model.Result(0, text, ''), self.look())
+        self.assertEqual(2, self.begun())
+
+    def test_while_one_waits_there_is_no_second_one(self):
+        self._wait_in_vain()
+        for _ in range(3):
+            error = self.assertRaises(errors.TimedOut, self.look)
+        self.assertEqual((f'{self.mm_path}/look',), error.argv)
+        self.assertEqual(1, self.begun())
+        self._let_go()
+
+    def test_what_a_late_one_says_is_not_taken_for_the_answer_of_now(self):
+        self._wait_in_vain()
+        self._let_go('of then')
+        self.answer.unlink()
+        self.answer.write_text('of now')
+        self.look.seconds = 60.0
+        self.assertEqual('of now', self.look().stdout)
+        self.assertEqual(2, self.begun())
+
+    def _wait_in_vain(self):
+        os.mkfifo(self.answer)
+        self.look.seconds = 1.0
+        self.assertRaises(errors.TimedOut, self.look)
+
+    def _let_go(self, text=''):
+        with open(self.answer, 'w') as waited_for:
+            waited_for.write(text)
+        self.look._process.wait(60.0)
