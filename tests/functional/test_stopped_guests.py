@@ -147,9 +147,10 @@ class ResumeTest(GuestsTestCase):
 
     def test_while_the_storage_is_sick_it_stays_so(self):
         self.stop()
-        self.gpfs.set_node_state('node1', 'down')
+        # Whether there is room can still be found out.
+        self.gpfs.faults.add('mmlsattr', action='garbage', nth=0)
         self.assertFalse(self.is_running())
-        self.gpfs.set_node_state('node1', 'up')
+        self.gpfs.faults.clear()
         self.assertTrue(self.is_running())
 
     def test_a_guest_without_a_disk_of_ours_is_not_ours(self):
