@@ -69,7 +69,8 @@ class GuestsTestCase(cloud.CloudTestCase):
     def stop(self, reason=IO_ERROR):
         """Do what QEMU and libvirt do."""
         self.domain.suspend()
-        self.domain.reason = reason
+        # Under eventlet it is a proxy, which would keep this to itself.
+        self.domain.__dict__.get('_obj', self.domain).reason = reason
 
     def report(self):
         self.computes['node1'].update_available_resource(
