@@ -198,7 +198,8 @@ class Meter:
         :param ignore: names of commands that do not count
         """
         commands = [command(call['argv'])
-                    for call in self._gpfs.calls()[self._called:]]
+                    for call in self._gpfs.calls()[self._called:]
+                    if not _is_of_health(call['argv'])]
         copies = self._copies + [name for name in commands
                                  if name in _COPIES_INSIDE]
         after = Blocks(self._gpfs)
@@ -211,6 +212,14 @@ class Meter:
         after.close()
         self.begin()
         return found
+
+
+def _is_of_health(argv):
+    """Whether a command is that by which a host looks at its storage.
+
+    It does so once a minute, and where Nova reports in between.
+    """
+    return command(argv) == 'mmlsattr' and os.path.isdir(argv[-1])
 
 
 def counted(names):
