@@ -37,7 +37,6 @@ import os
 import shutil
 import uuid
 
-from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from nova_gpfs import driver as gpfs_driver
@@ -137,7 +136,10 @@ class Collection:
         :param interval: seconds
         """
         self._guard.check()
-        with self._alone('collection') as alone:
+        # Most hosts see it here, and need no lock and no time of the files.
+        if incoming.is_younger(self._layout.collected, interval):
+            return False
+        with self._masters.alone('collection') as alone:
             if not alone:
                 return False
             with contextlib.suppress(FileNotFoundError):
@@ -181,7 +183,7 @@ class Collection:
 
     def _remove(self, entry: Entry, ages: Ages, stay: list[Entry]) -> bool:
         """Remove a master unless it is needed; say whether it is gone."""
-        with self._alone(entry.master.base) as alone:
+        with self._masters.alone(entry.master.base) as alone:
             grave = self._take_away(entry, ages, stay) if alone else ''
             return bool(grave) and self._finish(entry.name, grave)
 
@@ -246,14 +248,3 @@ class Collection:
         """Let GPFS count the clones; it is asked before each removal."""
         with contextlib.suppress(errors.NoSuchFile):
             self._driver.clone_info(os.path.join(grave, master_record.IMAGE))
-
-    @contextlib.contextmanager
-    def _alone(self, key: str) -> Iterator[bool]:
-        """Give whether nobody else works on a key; does not wait."""
-        with contextlib.ExitStack() as held:
-            try:
-                held.enter_context(self._masters.only_one(key, wait=False))
-            except lockutils.AcquireLockFailedException:
-                yield False
-                return
-            yield True

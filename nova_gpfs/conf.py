@@ -144,10 +144,11 @@ Possible values:
 Age at which an unfinished download is removed, in seconds.
 
 A host that crashes while it fetches or converts an image leaves a directory
-below ``instances_path``. It is removed by the next host that starts or
-fetches an image, once nothing in it has changed for this long. Set it to
-more than the longest time for which a download or conversion may stand still
-and to more than the clocks of the compute hosts may differ.
+below ``instances_path``. It is removed by a host that starts or fetches an
+image, once nothing in it has changed for this long. Of the hosts that fetch
+images, one looks for such directories in each 24th part of this time. Set it
+to more than the longest time for which a download or conversion may stand
+still and to more than the clocks of the compute hosts may differ.
 
 It also holds for the clone parents of instances that no longer exist.
 """),

@@ -33,12 +33,16 @@ import uuid
 
 from oslo_log import log as logging
 
+from nova_gpfs import findings
 from nova_gpfs import guard as mount_guard
 from nova_gpfs import layout as gpfs_layout
 
 LOG = logging.getLogger(__name__)
 
 _SUFFIX = '.json'
+
+# In the time for which an entry counts, hosts are counted so often.
+_COUNTS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Hosts:
         self._guard = guard
         self._host_age = host_age
         self._self: Host | None = None
+        self._number = findings.Findings(
+            os.path.join(layout.shared, 'hosts.json'), host_age / _COUNTS,
+            self._place)
 
     def announce(self, host: Host) -> None:
         """Write or refresh the entry of this host.
@@ -75,11 +82,14 @@ class Hosts:
         self._guard.check()
         path = self._layout.host(host.name)
         fields = self._fields(host)
+        before = _changed(path)
         if _read(path) == fields:
             os.utime(path)
         else:
             _write(path, fields)
         self._self = host
+        if abs(_changed(path) - before) > self._host_age:
+            self._number.outdate()
 
     def live(self) -> tuple[Host, ...]:
         """Return the hosts that have refreshed their entries lately.
@@ -88,6 +98,16 @@ class Hosts:
         """
         return tuple(Host(str(entry['name']), str(entry['address']))
                      for entry in self._fresh() if self._is_here(entry))
+
+    def number(self) -> int:
+        """Return how many hosts are live, as one of them has counted lately.
+
+        A host that is new, or back, is counted at once; one that is silent
+        may count for a little longer than its entry.
+        """
+        if self._self is None:
+            return 0
+        return int(self._number.get(lambda: len(self.live())))
 
     def share(self, address: str) -> bool:
         """Whether the host at an address is known to share this directory.

@@ -38,6 +38,9 @@ from nova_gpfs import layout as gpfs_layout
 
 LOG = logging.getLogger(__name__)
 
+# In the time after which a room is a leftover, it is looked for so often.
+_SWEEPS = 24
+
 
 class Incoming:
     """The rooms of one instances_path."""
@@ -68,6 +71,18 @@ class Incoming:
             return False
         flush(os.path.dirname(target))
         return True
+
+    def sweep_in_turn(self) -> list[str]:
+        """Sweep, unless some host has done so lately.
+
+        Five hundred hosts that make a master each would look at the rooms of
+        all the others. Two may both sweep, which costs them work and nothing
+        else.
+        """
+        if is_younger(self._layout.swept, self._leftover_age / _SWEEPS):
+            return []
+        touch(self._layout.swept)
+        return self.sweep()
 
     def sweep(self) -> list[str]:
         """Remove rooms in which nothing has happened for ``leftover_age``.
@@ -100,6 +115,19 @@ class Incoming:
         except FileNotFoundError:
             return True
         return remove_room(grave)
+
+
+def is_younger(path: str, age: float) -> bool:
+    """Whether a file was touched less than ``age`` seconds ago.
+
+    It goes by the clock of this host, so nothing may depend on it but how
+    often something is done. Where the file is of another time, past or yet
+    to come, it counts as old.
+    """
+    try:
+        return abs(time.time() - os.stat(path).st_mtime) < age
+    except FileNotFoundError:
+        return False
 
 
 def touch(path: str) -> None:

@@ -21,7 +21,9 @@
                           /hosts/<name>.json one compute host each
                           /trash/            what is being removed
                           /leaving/          masters that nobody may need
-                          /clock, /collected files whose time is looked at
+                          /shared/<what>     what one host finds for all
+                          /clock, /collected, /swept
+                                             files whose time is looked at
                           /locks/
 
 Nothing here reads or writes; names only.
@@ -123,6 +125,14 @@ class Layout:
         return os.path.join(self.home, 'collected')
 
     @property
+    def swept(self) -> str:
+        return os.path.join(self.home, 'swept')
+
+    @property
+    def shared(self) -> str:
+        return os.path.join(self.home, 'shared')
+
+    @property
     def locks(self) -> str:
         return os.path.join(self.home, 'locks')
 
@@ -130,7 +140,8 @@ class Layout:
     def directories(self) -> tuple[str, ...]:
         """Every directory of ours, parents first."""
         return (self.home, self.masters, self.incoming, self.parents,
-                self.hosts, self.trash, self.leaving, self.locks)
+                self.hosts, self.trash, self.leaving, self.shared,
+                self.locks)
 
     def master(self, key: str) -> str:
         return os.path.join(self.masters, key)

@@ -31,6 +31,8 @@ IMAGE = 'image'
 INFO = 'info.json'
 #: Written to whenever the master is known to be needed (see ``collection``).
 USED = 'used'
+# For so many seconds a note of use is as good as a new one.
+_NOTED = 60.0
 
 T = TypeVar('T')
 
@@ -107,11 +109,15 @@ def write(room: str, key: str, master: Master) -> None:
 
 
 def touch(directory: str) -> None:
-    """Note that a master is needed now.
+    """Note that a master is needed now, unless that is noted already.
 
     The master itself is read-only, so there is a file beside it. One that
     has just been removed, or a note that cannot be made, is no trouble: the
-    worst that follows is that an image is fetched again.
+    worst that follows is that an image is fetched again. A minute does not
+    matter to how long a master stays, and so a thousand hosts that boot one
+    image do not take the file from each other for each disk.
     """
+    path = os.path.join(directory, USED)
     with contextlib.suppress(OSError):
-        incoming.touch(os.path.join(directory, USED))
+        if not incoming.is_younger(path, _NOTED):
+            incoming.touch(path)

@@ -35,7 +35,6 @@ import dataclasses
 import os
 import time
 
-from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from nova_gpfs import digest
@@ -48,6 +47,7 @@ from nova_gpfs import master_record
 from nova_gpfs import model
 from nova_gpfs import plan
 from nova_gpfs import policy
+from nova_gpfs import turns
 
 LOG = logging.getLogger(__name__)
 
@@ -74,6 +74,9 @@ class Masters:
         self._layout = layout
         self._guard = guard
         self._copy = copy
+        self._turns = turns.Turns(layout, guard)
+        self.only_one = self._turns.only_one
+        self.alone = self._turns.alone
         self._incoming = incoming.Incoming(layout, leftover_age)
         self.sweep = self._incoming.sweep
 
@@ -154,8 +157,8 @@ class Masters:
         master = self._find_for_use(key, wanted)
         if master is not None:
             return master, False
-        with self.only_one(key):
-            master = self._find_for_use(key, wanted)
+        with self._turns.turn(key, lambda: self._find_for_use(
+                key, wanted)) as master:
             if master is not None:
                 return master, False
             if clone is not None and next(self.of_image(key), None) is None:
@@ -169,18 +172,6 @@ class Masters:
         if master is not None:
             master_record.touch(master.directory)
         return master
-
-    @contextlib.contextmanager
-    def only_one(self, key: str, wait: bool = True) -> Iterator[None]:
-        """Let one host work on the masters of an image.
-
-        :raises lockutils.AcquireLockFailedException: another one does, and
-            this one does not want to wait
-        """
-        self._guard.check()
-        with lockutils.lock(key, lock_file_prefix='nova-gpfs', external=True,
-                            lock_path=self._layout.locks, blocking=wait):
-            yield
 
     def _make(self, key: str, fill: Fill,
               wanted: model.Placement) -> tuple[master_record.Master, bool]:
@@ -209,7 +200,7 @@ class Masters:
         :param describe: returns the digest of a sealed file
         """
         self._guard.check()
-        self.sweep()
+        self._incoming.sweep_in_turn()
         started = time.monotonic()
         with self._incoming.room(name) as room:
             image = os.path.join(room, master_record.IMAGE)

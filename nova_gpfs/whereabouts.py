@@ -29,6 +29,7 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from nova_gpfs import errors
+from nova_gpfs import findings
 from nova_gpfs import guard as mount_guard
 from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import placements
@@ -52,7 +53,7 @@ class _Record:
 
 
 class Whereabouts:
-    """Remembers the records of all instances below instances_path."""
+    """Knows where the instances below instances_path have their blocks."""
 
     def __init__(self, layout: gpfs_layout.Layout,
                  guard: mount_guard.MountGuard, *, age: float = AGE,
@@ -63,34 +64,46 @@ class Whereabouts:
         self._clock = clock
         self._next: float | None = None
         self._records: dict[str, _Record] = {}
+        self._groups: dict[str, list[str]] = {}
+        self._findings = findings.Findings(
+            os.path.join(layout.shared, 'whereabouts.json'), age)
 
     def in_group(self, failure_group: str) -> frozenset[str]:
         """Return the UUIDs of the instances with blocks in a failure group.
 
-        What is known is at most ``age`` seconds old, or a hundred times what
-        it took to look if that is longer. While the file system is away it
-        is what was known last.
+        What is known is at most twice ``age`` seconds old, or a hundred times
+        what it took to look if that is longer. One host looks for all. While
+        the file system is away it is what was known last.
         """
         if self._next is None or self._clock() >= self._next:
             self._look()
-        return frozenset(uuid for uuid, record in self._records.items()
-                         if failure_group in record.failure_groups)
+        return frozenset(self._groups.get(failure_group, ()))
 
     def _look(self) -> None:
         started = self._clock()
         try:
             self._guard.check()
-            found = dict(self._found())
-            # A file system that went away meanwhile looks like no records.
-            self._guard.check()
+            found = self._findings.get(self._look_at_all, meanwhile={})
         except (errors.GpfsError, OSError) as error:
             LOG.warning('Where the blocks of instances are could not be '
                         'found out, and is taken to be what it was: %s',
                         error)
         else:
-            self._records = found
+            self._groups = found
         took = self._clock() - started
         self._next = self._clock() + max(self._age, took / _SHARE_OF_TIME)
+
+    def _look_at_all(self) -> dict[str, list[str]]:
+        """Return the UUIDs of the instances by failure group."""
+        records = dict(self._found())
+        # A file system that went away meanwhile looks like no records.
+        self._guard.check()
+        self._records = records
+        groups: dict[str, list[str]] = {}
+        for name, record in records.items():
+            for group in record.failure_groups:
+                groups.setdefault(group, []).append(name)
+        return groups
 
     def _found(self) -> Iterator[tuple[str, _Record]]:
         for name in os.listdir(self._layout.instances_path):

@@ -48,7 +48,7 @@ class Measuring(driver.LibvirtDriver):
     def _live_hosts(self):
         """Return how many hosts share, as last seen if it is not seen."""
         try:
-            self._hosts = len(self.image_backend.storage.hosts.live())
+            self._hosts = self.image_backend.storage.hosts.number()
         except (errors.GpfsError, OSError) as error:
             LOG.warning('How many hosts share the file system is taken to be '
                         'what it was: %s', error)

@@ -67,10 +67,11 @@ class CapacityTestCase(cloud.CloudTestCase,
 
     def age(self, name):
         """Let a host have said nothing for an hour."""
-        path = os.path.join(self.instances_path, '_gpfs', 'hosts',
-                            f'{name}.json')
-        then = os.stat(path).st_mtime - 3600
-        os.utime(path, (then, then))
+        for kind, entry in (('hosts', name), ('shared', 'hosts')):
+            path = os.path.join(self.instances_path, '_gpfs', kind,
+                                f'{entry}.json')
+            then = os.stat(path).st_mtime - 3600
+            os.utime(path, (then, then))
 
     def set_facts_age(self, seconds):
         for compute in self.computes.values():
@@ -131,6 +132,7 @@ class ManyHostsTest(CapacityTestCase):
     def test_a_register_that_cannot_be_read_changes_nothing(self):
         self.register('elsewhere')
         self.report('node1')
+        self.age('node1')
         path = os.path.join(self.instances_path, '_gpfs', 'hosts')
         os.rename(path, path + '.away')
         self.report('node1')

@@ -150,7 +150,7 @@ class AgeTest(CollectionTestCase):
 
     def test_a_note_that_may_not_be_written_stops_no_disk(self):
         """Launchpad bug 1809123: another user's base could not be dated."""
-        self.master()
+        self.master(unused=3600)
         with mock.patch('os.utime', autospec=True,
                         side_effect=PermissionError(errno.EACCES, 'no')
                         ) as utime:

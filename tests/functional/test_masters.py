@@ -200,6 +200,37 @@ class CrashTest(MastersTestCase):
 
 class MastersTest(MastersTestCase):
 
+    def _stray(self, name):
+        """Make a room in which nothing has happened for long."""
+        room = os.path.join(self.layout.incoming, name)
+        os.mkdir(room)
+        old = time.time() - 2 * 86400
+        os.utime(room, (old, old))
+        return name
+
+    def test_one_host_of_all_that_make_masters_sweeps_for_a_while(self):
+        here, other = self.storage().masters, self.storage().masters
+        self._stray('first')
+        here.ensure('a', self._fill())
+        self.assertEqual([], os.listdir(self.layout.incoming))
+        self._stray('second')
+        other.ensure('b', self._fill())
+        self.assertEqual(['second'], os.listdir(self.layout.incoming))
+        then = time.time() - 86400
+        os.utime(self.layout.swept, (then, then))
+        other.ensure('c', self._fill())
+        self.assertEqual([], os.listdir(self.layout.incoming))
+
+    def test_a_note_of_use_is_renewed_once_a_minute(self):
+        here = self.storage().masters
+        used = os.path.join(here.ensure('key', self._fill())[0].directory,
+                            'used')
+        now = time.time()
+        for age, stays in ((10, True), (70, False), (-70, False)):
+            os.utime(used, (now - age, now - age))
+            here.ensure('key', self._fill())
+            self.assertEqual(stays, os.stat(used).st_mtime == now - age, age)
+
     def _fill(self, text=CONTENT * 2):
         def fill(path):
             with open(path, 'w') as image:

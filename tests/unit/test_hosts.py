@@ -107,6 +107,46 @@ class HostsTest(simulated.SimulatedTestCase):
         self.addCleanup(setattr, os, 'utime', os.utime)
         os.utime = function
 
+    def test_one_host_counts_for_all(self):
+        self.announce()
+        self.assertEqual(2, self.here.number())
+        # What says nothing of a place is no live host, if it is looked at.
+        self.rewrite(instances_path='/elsewhere')
+        self.assertEqual(2, self.other.number())
+        self.age_count(AGE)
+        self.assertEqual(1, self.here.number())
+
+    def age_count(self, seconds):
+        path = os.path.join(self.layout.shared, 'hosts.json')
+        then = os.stat(path).st_mtime - seconds
+        os.utime(path, (then, then))
+
+    def test_a_host_that_is_new_or_back_is_counted_at_once(self):
+        self.here.announce(hosts.Host('node1', '192.0.2.1'))
+        self.assertEqual(1, self.here.number())
+        self.other.announce(hosts.Host('node2', '192.0.2.2'))
+        self.assertEqual(2, self.here.number())
+        self.set_age(AGE + 60)
+        self.age_count(AGE)
+        self.assertEqual(1, self.here.number())
+        self.other.announce(hosts.Host('node2', '192.0.2.2'))
+        self.assertEqual(2, self.here.number())
+
+    def test_no_host_is_counted_before_this_one_has_announced_itself(self):
+        self.other.announce(hosts.Host('node2', '192.0.2.2'))
+        self.assertEqual(0, self.here.number())
+
+    def test_a_count_of_another_place_is_not_believed(self):
+        self.announce()
+        self.assertEqual(2, self.here.number())
+        path = os.path.join(self.layout.shared, 'hosts.json')
+        with open(path) as f:
+            count = json.load(f)
+        with open(path, 'w') as f:
+            json.dump({'of': {**count['of'], 'instances_path': '/other'},
+                       'found': 7}, f)
+        self.assertEqual(2, self.here.number())
+
     def test_a_host_of_another_place_does_not_share(self):
         self.announce()
         self.rewrite(instances_path='/elsewhere')

@@ -12,8 +12,10 @@
 
 """Records of instances: where their blocks are."""
 
+import contextlib
 import os
 import shutil
+from unittest import mock
 import uuid
 
 from nova_gpfs import model
@@ -29,6 +31,7 @@ class WhereaboutsTest(test_offer.ClusterTestCase):
         super().setUp()
         self.whereabouts = whereabouts.Whereabouts(
             self.layout, self.guard, age=300.0, clock=self.clock)
+        self.found = os.path.join(self.layout.shared, 'whereabouts.json')
 
     def instance(self, group, name=None):
         """Write a record and return the instance's UUID."""
@@ -45,6 +48,9 @@ class WhereaboutsTest(test_offer.ClusterTestCase):
 
     def in_group(self, group, later=0):
         self.clock.now += later
+        with contextlib.suppress(FileNotFoundError):
+            before = os.stat(self.found).st_mtime - later
+            os.utime(self.found, (before, before))
         return self.whereabouts.in_group(group)
 
     def test_each_group_has_its_instances(self):
@@ -112,3 +118,12 @@ class WhereaboutsTest(test_offer.ClusterTestCase):
         new = self.instance('1')
         self.assertEqual({near}, self.in_group('1', later=999.9))
         self.assertEqual({near, new}, self.in_group('1', later=0.1))
+
+    def test_one_host_looks_for_all_of_them(self):
+        near = self.instance('1')
+        self.assertEqual({near}, self.in_group('1'))
+        other = whereabouts.Whereabouts(self.layout, self.guard, age=300.0,
+                                        clock=self.clock)
+        with mock.patch('os.listdir', autospec=True) as listdir:
+            self.assertEqual({near}, other.in_group('1'))
+        listdir.assert_not_called()
