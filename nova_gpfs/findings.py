@@ -32,6 +32,10 @@ import uuid
 
 from nova_gpfs import incoming
 
+# Seconds after which a file that was not finished is left over; clocks may
+# differ by less.
+_LEFTOVER_AGE = 2 * 86400.0
+
 
 class Findings:
     """A file in which hosts leave each other what they have found."""
@@ -61,6 +65,7 @@ class Findings:
         # From now on the others have what is known, old as it is.
         incoming.touch(self._path)
         found = look()
+        self._sweep()
         self._write(found)
         return found
 
@@ -85,6 +90,15 @@ class Findings:
                 json.dump({'version': 1, 'of': self._place(),
                            'found': found}, file)
             os.rename(temporary, self._path)
+
+    def _sweep(self) -> None:
+        """Remove what a host that died while it wrote has left."""
+        directory, name = os.path.split(self._path)
+        for each in os.listdir(directory):
+            path = os.path.join(directory, each)
+            if (each.startswith(f'{name}.')
+                    and not incoming.is_younger(path, _LEFTOVER_AGE)):
+                _remove(path)
 
 
 def _remove(path: str) -> None:

@@ -98,3 +98,12 @@ class FindingsTest(base.BaseTestCase):
             self.path + 'x', AGE).get, object)
         self.assertEqual(['found.json', 'found.jsonx'],
                          sorted(os.listdir(os.path.dirname(self.path))))
+
+    def test_what_a_host_that_died_has_left_is_removed(self):
+        for name, age in (('left', 3 * 86400), ('new', 60)):
+            path = f'{self.path}.{name}.new'
+            open(path, 'x').close()
+            os.utime(path, (time.time() - age,) * 2)
+        self.host('a')()
+        self.assertEqual(['found.json', 'found.json.new.new'],
+                         sorted(os.listdir(os.path.dirname(self.path))))
