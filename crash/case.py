@@ -314,8 +314,9 @@ class CrashTestCase(cloud.CloudTestCase):
         storage = self.storage()
         for _name, master in storage.masters.all():
             self.assertTrue(storage.driver.clone_info(master.path).is_parent)
-            # A clone of Glance's file is not read for a digest.
-            self.assertIn(master.digest, ('', digest.of_file(master.path)))
+            # That of a clone of Glance's file may not be known as yet.
+            self.assertTrue(master.digest == '' or digest.same(
+                master.path, master.digest))
 
     def sweep(self, driver):
         """Let all that was left behind be old, and do what hosts then do."""

@@ -265,7 +265,7 @@ placement; holes are not read.
 Possible values:
 
 * ``True``
-* ``False``: ``nova-gpfs cache verify`` can look at attributes only.
+* ``False``: the first ``nova-gpfs cache verify`` records it instead.
 """),
     cfg.FloatOpt(
         'locality_weight_multiplier',

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import os
+import time
 from urllib import parse
 
 from nova_gpfs import driver as gpfs_driver
@@ -34,6 +35,8 @@ from nova_gpfs import image_store
 from nova_gpfs import location
 
 _MOST_TOLD = 1000
+# Seconds from one question about an image to the next.
+_PAUSE = 600
 
 
 class ImageAccess:
@@ -70,6 +73,11 @@ class ImageAccess:
         while len(self._told) > _MOST_TOLD:
             self._told.popitem(last=False)
         return is_new
+
+    def is_time_to_ask(self, image_id: str) -> bool:
+        """Whether Glance has not been asked of an image for some minutes."""
+        return self.is_on and self.is_news(
+            image_id, f'asked, {int(time.time() // _PAUSE)}')
 
     @contextlib.contextmanager
     def opened(self, uri: str,

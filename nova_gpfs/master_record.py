@@ -10,7 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is known of a master: a file beside it, written when it is sealed."""
+"""What is known of a master: a file beside it, written when it is sealed.
+
+What it holds may become known later only, and is then a file of its own.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ import os
 import socket
 import time
 from typing import Any, TypeVar
+import uuid
 
 from nova_gpfs import errors
 from nova_gpfs import incoming
@@ -29,6 +33,8 @@ from nova_gpfs import plan
 
 IMAGE = 'image'
 INFO = 'info.json'
+#: Where that was not known when it was sealed.
+DIGEST = 'digest'
 #: Written to whenever the master is known to be needed (see ``collection``).
 USED = 'used'
 # For so many seconds a note of use is as good as a new one.
@@ -43,7 +49,7 @@ class Master:
 
     ``base`` is the key of its image, which masters of other placements share.
     ``placement`` is where its blocks were when it was sealed, and ``digest``
-    what it held then (see ``digest``), '' where that was not recorded.
+    what it held then (see ``digest``), '' where that is not known.
     """
 
     path: str
@@ -74,7 +80,7 @@ def read(directory: str, name: str) -> Master | None:
                       _known(plan.MasterInfo, fields['info']),
                       fields.get('base', name),
                       _known(model.Placement, fields.get('placement', {})),
-                      fields.get('digest', ''))
+                      fields.get('digest') or _late_digest(directory))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -106,6 +112,35 @@ def write(room: str, key: str, master: Master) -> None:
         os.fsync(f.fileno())
     touch(room)
     incoming.flush(room)
+
+
+def add_digest(directory: str, digest: str) -> None:
+    """Record what a master holds that was sealed without that being known.
+
+    :raises OSError: it cannot be; the master may be gone
+    """
+    draft = os.path.join(directory, f'{DIGEST}.{uuid.uuid4().hex}')
+    try:
+        with open(draft, 'x', encoding='ascii') as f:
+            # nova-compute is to read it whoever has written it.
+            os.fchmod(f.fileno(), 0o644)
+            f.write(digest + '\n')
+            f.flush()
+            os.fsync(f.fileno())
+        os.rename(draft, os.path.join(directory, DIGEST))
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        raise
+    incoming.flush(directory)
+
+
+def _late_digest(directory: str) -> str:
+    """Return what ``add_digest`` has recorded, '' if there is nothing."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        with open(os.path.join(directory, DIGEST), encoding='ascii') as f:
+            return f.read().strip()
+    return ''
 
 
 def touch(directory: str) -> None:

@@ -56,8 +56,10 @@ ANYWHERE = model.Placement()
 
 #: Writes the image to the path it is given and returns what it made.
 Fill = Callable[[str], plan.MasterInfo]
+#: What is known of a file that is to be a master, and its digest.
+Made = tuple[plan.MasterInfo, str]
 #: Makes a clone parent at the path it is given; None if it cannot.
-Clone = Callable[[str], plan.MasterInfo | None]
+Clone = Callable[[str], Made | None]
 Copy = Callable[[str, str], None]
 
 
@@ -162,7 +164,7 @@ class Masters:
             if master is not None:
                 return master, False
             if clone is not None and next(self.of_image(key), None) is None:
-                self._publish(key, key, clone, lambda image: '', ANYWHERE)
+                self._publish(key, key, clone, ANYWHERE)
                 master = self.find(key, wanted)
             return (master, True) if master else self._make(key, fill, wanted)
 
@@ -175,17 +177,16 @@ class Masters:
 
     def _make(self, key: str, fill: Fill,
               wanted: model.Placement) -> tuple[master_record.Master, bool]:
-        def write(image: str) -> plan.MasterInfo:
+        def write(image: str) -> Made:
             info = self._filled(image, key, fill, wanted)
             self._guard.check()
             incoming.flush(image)
             self._driver.seal(image)
-            return info
+            return info, (digest.of_file(image) if self._record_digests
+                          else '')
 
         name = _key(key, wanted)
-        made = self._publish(name, key, write, digest.of_file
-                             if self._record_digests else lambda image: '',
-                             wanted)
+        made = self._publish(name, key, write, wanted)
         master = self.named(name)
         if master is None:
             raise errors.CloneParentInvalid(
@@ -193,23 +194,22 @@ class Masters:
         return master, made
 
     def _publish(self, name: str, key: str, write: Clone,
-                 describe: Callable[[str], str],
                  wanted: model.Placement) -> bool:
-        """Publish what ``write`` makes; False if it or another host did not.
+        """Publish what ``write`` makes.
 
-        :param describe: returns the digest of a sealed file
+        False where it makes nothing, and where another host was first.
         """
         self._guard.check()
         self._incoming.sweep_in_turn()
         started = time.monotonic()
         with self._incoming.room(name) as room:
             image = os.path.join(room, master_record.IMAGE)
-            info = write(image)
-            if info is None:
+            written = write(image)
+            if written is None:
                 return False
+            info, content = written
             master_record.write(room, name, master_record.Master(
-                image, info, key, self._placement(image, wanted),
-                describe(image)))
+                image, info, key, self._placement(image, wanted), content))
             made = self._incoming.publish(room, self._layout.master(name))
         LOG.info('Master image %(key)s %(what)s: %(format)s, %(size)d bytes, '
                  '%(seconds).1f s',

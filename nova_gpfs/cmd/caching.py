@@ -24,8 +24,12 @@ from nova_gpfs.cmd import policies
 from nova_gpfs import collection
 from nova_gpfs import digest
 from nova_gpfs import errors
+from nova_gpfs import master_record
 
-NOT_RECORDED = 'its content was not recorded when it was sealed'
+RECORDED = ('its content was not recorded when it was sealed and is recorded '
+            'now')
+NOT_RECORDED = 'its content was not recorded and cannot be now: '
+NOT_KNOWN = 'its content was recorded in a way that is not known here'
 
 
 def list_all(host: hosts.Host) -> policies.Answer:
@@ -53,7 +57,8 @@ def _set(entry: collection.Entry) -> dict[str, Any]:
 def verify(host: hosts.Host) -> policies.Answer:
     """Compare each master with what was recorded when it was sealed.
 
-    Reads all data of all masters. What was not recorded is no fault.
+    Reads all data of all masters. What was not recorded is no fault, and is
+    recorded for the next time.
 
     :raises errors.GpfsError: GPFS cannot be asked
     """
@@ -70,15 +75,35 @@ def _verified(host: hosts.Host, entry: collection.Entry) -> policies.Row:
         row['why'] = list(audit.master(
             entry.master.placement,
             host.storage.driver.attributes(entry.master.path)).why)
-        if not entry.master.digest:
-            row['note'] = NOT_RECORDED
-        elif digest.of_file(entry.master.path) != entry.master.digest:
-            row['why'].append('it does not hold what it held')
+        with host.storage.masters.readable(entry.master.path) as path:
+            _compare(entry.master, path, row)
     except (errors.NoSuchFile, OSError) as error:
         row['why'].append(f'it cannot be read: {error}')
     if row['why']:
         row['state'] = audit.DRIFT
     return row
+
+
+def _compare(master: master_record.Master, path: str,
+             row: policies.Row) -> None:
+    """Tell in a row how the content compares; ``path`` is where to read it.
+
+    :raises OSError: it cannot be read
+    """
+    if not master.digest:
+        row['note'] = _recorded(master, digest.of_file(path))
+    elif not digest.is_known(master.digest):
+        row['note'] = NOT_KNOWN
+    elif not digest.same(path, master.digest):
+        row['why'].append('it does not hold what it held')
+
+
+def _recorded(master: master_record.Master, content: str) -> str:
+    try:
+        master_record.add_digest(master.directory, content)
+    except OSError as error:
+        return f'{NOT_RECORDED}{error.strerror}'
+    return RECORDED
 
 
 def clean(host: hosts.Host, ages: collection.Ages,

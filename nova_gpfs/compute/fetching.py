@@ -56,6 +56,14 @@ class Image:
         """Make a clone parent of Glance's file; None if that cannot be."""
         return self._source.clone(path)
 
+    def complete(self, master):
+        """Record what a master of the image holds, if that is known by now.
+
+        "Already done" means that it has a digest.
+        """
+        if not master.digest:
+            self._source.complete(master)
+
     def __call__(self, path):
         """Write the image to ``path`` and return what was made."""
         return self._source.convert(path) or self._download(path)

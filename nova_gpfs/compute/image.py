@@ -109,8 +109,8 @@ class Gpfs(imagebackend.Flat):
         wanted = self._wanted()
         if 'image_id' in kwargs:
             fill = fetching.Image(self.storage, fetch_func, **kwargs)
-            self._create(layout.master_key(filename), fill, size, wanted,
-                         fill.clone)
+            fill.complete(self._create(layout.master_key(filename), fill,
+                                       size, wanted, fill.clone))
         elif 'ephemeral_size' in kwargs:
             fill = fetching.ephemeral(fetch_func, **kwargs)
             self._create(_ephemeral_key(filename, fetch_func, **kwargs),
@@ -141,6 +141,7 @@ class Gpfs(imagebackend.Flat):
             self._grow(plan.new_disk(master.info, size), unnamed)
             self._record_format(master.info.format)
             self._record_placement(wanted)
+        return master
 
     def _generate(self, make, wanted):
         with self.storage.new_file(self.path, wanted) as unnamed:

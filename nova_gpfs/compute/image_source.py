@@ -28,7 +28,9 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_gpfs.compute import growth
+from nova_gpfs import digest
 from nova_gpfs import errors
+from nova_gpfs import master_record
 from nova_gpfs import plan
 
 CONF = cfg.CONF
@@ -47,13 +49,15 @@ class ImageSource:
         self._image_id = image_id
         self._context = context
         self._trusted_certs = trusted_certs
+        self._has_asked = False
 
     def clone(self, path):
-        """Make a clone parent of the file and return what it holds.
+        """Make a clone parent of the file; return what it is, and its digest.
 
         The file itself stays writable, as a clone of the parent (IBM
         documentation, "Listing file clones"). None where that cannot be, and
-        where the image is to be converted.
+        where the image is to be converted. The digest is what Glance says, as
+        the file is the image byte by byte, and '' where it says none.
         """
         return self._from_file(self._snap, path)
 
@@ -64,11 +68,31 @@ class ImageSource:
         """
         return self._from_file(self._convert, path)
 
+    def complete(self, master):
+        """Record the digest of a master if Glance knows it by now.
+
+        That of a snapshot it computes after the snapshot can be booted. It is
+        asked now and then only, and nothing fails for it.
+        """
+        if self._has_asked or not self._storage.images.is_time_to_ask(
+                self._image_id):
+            return
+        try:
+            record = images.IMAGE_API.get(self._context, self._image_id)
+            if (record['disk_format'] == master.info.format
+                    and record['size'] == os.stat(master.path).st_size
+                    and _digest(record)):
+                master_record.add_digest(master.directory, _digest(record))
+        except _OBSTACLES as obstacle:
+            LOG.debug('The digest of %(image)s is not recorded: %(why)s',
+                      {'image': self._image_id, 'why': obstacle})
+
     def _from_file(self, make, path):
         if not self._storage.images.is_on:
             return None
         try:
             self._require_no_signature()
+            self._has_asked = True
             record = images.IMAGE_API.get(self._context, self._image_id,
                                           include_locations=True)
             with self._opened(record) as found:
@@ -148,7 +172,7 @@ class ImageSource:
             info = self._info(sealed, disk_format)
         LOG.info('Image %(image)s is cloned from %(file)s and not downloaded',
                  {'image': self._image_id, 'file': found.path})
-        return info
+        return info, _digest(record)
 
     def _convert(self, found, record, path):
         disk_format = self._inspect(_open_path(found), record)
@@ -201,6 +225,12 @@ class ImageSource:
             disk_format, growth.virtual_size(path, disk_format),
             self._image_id,
             disk_format == plan.RAW and growth.holds_bare_file_system(path))
+
+
+def _digest(record):
+    """Return the digest that Glance has of an image, '' for none of use."""
+    return digest.stated(record.get('os_hash_algo'),
+                         record.get('os_hash_value'))
 
 
 def _kept_formats():

@@ -40,14 +40,15 @@ def prefetch(storage, placing, fetch_func, filename, names=(), **kwargs):
         return image(path)
 
     def clone(path):
-        info = image.clone(path)
-        if info is not None:
+        made = image.clone(path)
+        if made is not None:
             taken.append(path)
-        return info
+        return made
 
     for placement in _placements(placing, names):
-        storage.masters.ensure(layout.master_key(filename), fill, placement,
-                               clone)
+        master, _made = storage.masters.ensure(
+            layout.master_key(filename), fill, placement, clone)
+        image.complete(master)
     return bool(taken)
 
 

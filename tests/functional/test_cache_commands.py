@@ -15,6 +15,7 @@
 
 import os
 
+from nova_gpfs.cmd import caching
 from tests.functional import test_policy_commands as commands
 from tests import refusing
 
@@ -79,6 +80,34 @@ class CacheCommandsTest(commands.CommandsTestCase):
         code, document, _err = self.run_program('verify')
         self.assertEqual((1, ['it does not hold what it held']),
                          (code, document['masters'][0]['why']))
+
+    def test_what_was_not_recorded_is_recorded_and_compared_from_then_on(self):
+        self.storage.masters._record_digests = False
+        master = self.unused()
+        self.assertEqual('', master.digest)
+        notes = [self.verified()['note'] for _ in range(2)]
+        self.assertEqual([caching.RECORDED, ''], notes)
+        with open(master.path, 'r+b') as image:
+            image.seek(2 * commands.MIB)
+            image.write(b'X')
+        self.assertEqual(['it does not hold what it held'],
+                         self.verified()['why'])
+        self.assertEqual({'image', 'info.json', 'used', 'digest'},
+                         set(os.listdir(master.directory)))
+
+    def test_who_may_not_record_is_told_so(self):
+        self.storage.masters._record_digests = False
+        master = self.unused()
+        os.mkdir(os.path.join(master.directory, 'digest'))
+        row = self.verified()
+        self.assertEqual('ok', row['state'])
+        self.assertIn(caching.NOT_RECORDED, row['note'])
+        self.assertEqual([], [name for name in os.listdir(master.directory)
+                              if name.startswith('digest.')])
+
+    def verified(self):
+        (row,) = self.run_program('verify')[1]['masters']
+        return row
 
     def test_a_master_that_lies_elsewhere_is_found(self):
         master = self.unused()

@@ -15,6 +15,7 @@
 Glance is a process of its own with our store; Nova's own client talks to it.
 """
 
+import hashlib
 import os
 import unittest
 
@@ -121,6 +122,10 @@ class ZeroCopyTest(GlanceTestCase):
         image_id = self.glance.add('raw', self.guest_sees, 'raw')
         first = self.boot(image_id, self.own, host='node1')
         self.assertEqual(self.guest_sees, cloud.read(self.disk(first)))
+        (_name, master), = self.storage().masters.all()
+        self.assertEqual(
+            'sha512:' + hashlib.sha512(self.guest_sees).hexdigest(),
+            master.digest)
         with open(self.disk(first), 'r+b') as disk:
             disk.seek(7 * MIB)
             disk.write(b'WRITTEN BY THE GUEST')

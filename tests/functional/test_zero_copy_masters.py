@@ -13,12 +13,16 @@
 """Masters of images that lie beside the instances: nothing is downloaded."""
 
 import concurrent.futures
+import hashlib
 import os
 import random
 from unittest import mock
 
 from nova import exception
 
+from nova_gpfs.cmd import caching
+from nova_gpfs.cmd import host as hosts
+from nova_gpfs import digest
 from nova_gpfs import errors
 from nova_gpfs import model
 from tests.functional import cloud
@@ -161,6 +165,67 @@ class RawTest(MastersTestCase):
         self.assertEqual([('get_image_locations', (image_id,))], asked)
 
 
+class DigestTest(MastersTestCase):
+    """What a clone holds is known although nobody has read it."""
+
+    def state(self, image_id):
+        """Let Glance know the digest of an image."""
+        self.glance.images[image_id].update(
+            os_hash_algo='sha256', os_hash_value=self.stated())
+
+    def stated(self):
+        return hashlib.sha256(self.guest_sees).hexdigest()
+
+    def master(self):
+        (_name, master), = self.storage().masters.all()
+        return master
+
+    def verified(self):
+        """Return what ``nova-gpfs cache verify`` says of the master."""
+        document, code = caching.verify(hosts.Host(
+            rules=None, storage=self.storage(), facts=None))
+        (row,) = document['masters']
+        return code, row['why'], row['note']
+
+    def test_a_flipped_byte_is_found_by_what_glance_says(self):
+        image_id = self.add_raw()
+        self.state(image_id)
+        with mock.patch('nova_gpfs.digest.of_file', autospec=True,
+                        side_effect=AssertionError):
+            self.boot(image_id, self.small)
+        master = self.master()
+        self.assertEqual(1, len(self.snaps()))
+        self.assertEqual('sha256:' + self.stated(), master.digest)
+        self.let_parents_be_unreadable()
+        self.assertEqual((0, [], ''), self.verified())
+        with open(master.path, 'r+b') as f:
+            f.seek(3 * MIB + 11)
+            byte = f.read(1)[0]
+            f.seek(3 * MIB + 11)
+            f.write(bytes([byte ^ 1]))
+        self.assertEqual((1, ['it does not hold what it held'], ''),
+                         self.verified())
+
+    def test_a_later_boot_records_what_glance_did_not_know_at_first(self):
+        image_id = self.add_raw()
+        self.boot(image_id, self.small, host='node1')
+        self.assertEqual('', self.master().digest)
+        self.boot(image_id, 'small', host='node2')
+        self.assertEqual('', self.master().digest)
+        self.state(image_id)
+        self.boot(image_id, 'small', host='node2')
+        self.assertEqual('', self.master().digest, 'asked twice in minutes')
+        self.boot(image_id, 'small', host='node1')
+        self.assertEqual('sha256:' + self.stated(), self.master().digest)
+        self.assertEqual((0, [], ''), self.verified())
+
+    def test_the_first_verify_records_what_glance_does_not_know(self):
+        self.boot(self.add_raw(), self.small)
+        self.assertEqual((0, [], caching.RECORDED), self.verified())
+        self.assertEqual((0, [], ''), self.verified())
+        self.assertTrue(self.master().digest.startswith('mebibytes-'))
+
+
 class Qcow2Test(MastersTestCase):
 
     def test_a_qcow2_image_is_converted_where_it_lies(self):
@@ -171,6 +236,8 @@ class Qcow2Test(MastersTestCase):
         self.assert_right_bytes(server)
         self.assertEqual([], self.glance.downloads)
         self.assertEqual([], self.snaps())
+        (_name, master), = self.storage().masters.all()
+        self.assertTrue(digest.same(master.path, master.digest))
         after = os.stat(path)
         self.assertEqual((before.st_ino, before.st_size, before.st_mtime_ns),
                          (after.st_ino, after.st_size, after.st_mtime_ns))

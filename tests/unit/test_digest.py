@@ -13,6 +13,7 @@
 
 """What a digest says of a file."""
 
+import hashlib
 import os
 
 import fixtures
@@ -54,3 +55,50 @@ class DigestTest(base.BaseTestCase):
     def test_two_tebibytes_of_nothing_are_not_read(self):
         first = self.of((2 ** 40, b'x'), size=2 ** 41)
         self.assertNotEqual(first, self.of((2 ** 40, b'y'), size=2 ** 41))
+
+
+class StatedTest(DigestTest):
+    """Digests that somebody else has computed, of all bytes."""
+
+    def path(self, *parts, size=None):
+        self.of(*parts, size=size)
+        return os.path.join(self.directory, 'file')
+
+    def test_a_file_is_compared_by_the_algorithm_that_is_stated(self):
+        path = self.path((MIB + 5, b'x'), (4 * MIB, b'y'), size=6 * MIB + 7)
+        with open(path, 'rb') as f:
+            content = f.read()
+        for algorithm in ('sha256', 'sha512', 'sha3_384', 'blake2b'):
+            stated = digest.stated(
+                algorithm, hashlib.new(algorithm, content).hexdigest())
+            self.assertTrue(digest.is_known(stated))
+            self.assertTrue(digest.same(path, stated))
+            with open(path, 'r+b') as f:
+                f.seek(3 * MIB)
+                f.write(b'z')
+            self.assertFalse(digest.same(path, stated))
+            with open(path, 'r+b') as f:
+                f.write(content)
+
+    def test_our_own_kind_is_compared_as_well(self):
+        path = self.path((MIB, b'x'))
+        recorded = digest.of_file(path)
+        self.assertTrue(digest.same(path, recorded))
+        self.assertFalse(digest.same(self.path((MIB, b'y')), recorded))
+
+    def test_what_proves_nothing_is_no_digest(self):
+        right = hashlib.sha256().hexdigest()
+        for algorithm, value in (
+                ('md5', hashlib.md5(usedforsecurity=False).hexdigest()),
+                ('sha1', hashlib.sha1(usedforsecurity=False).hexdigest()),
+                ('shake_256', right), ('crc32', right), (None, right),
+                ('sha256', None), ('sha256', ''), ('sha256', right[1:]),
+                ('sha512', right), ('sha256', right[1:] + 'g'),
+                ('sha256', right + '\n')):
+            self.assertEqual('', digest.stated(algorithm, value))
+        self.assertEqual('sha256:' + right,
+                         digest.stated('sha256', right.upper()))
+
+    def test_kinds_of_a_later_release_are_not_known(self):
+        self.assertFalse(digest.is_known('sha9:00'))
+        self.assertFalse(digest.is_known(''))
