@@ -18,8 +18,9 @@ believes nothing: it takes the name of a command that ``nova_gpfs.mm`` can
 spell and its plain fields, reads mm_path, the time limits and directories
 from its own configuration, and touches only files below instances_path that
 no symbolic link leads to. What it changes has no second name, which might be
-a hard link to a file from elsewhere. It hands back values, failures too,
-since dataclasses and most exceptions do not cross oslo.privsep.
+a hard link to a file from elsewhere; a clone parent, which counts its clones
+as names, may be split, see ``_counts_clones``. It hands back values, failures
+too, since dataclasses and most exceptions do not cross oslo.privsep.
 
 In the directories of images that Nova shares with Glance, a file whose name
 is a UUID may be looked at, and a clone parent may be made of it under a name
@@ -51,6 +52,7 @@ from nova_gpfs import conf as gpfs_conf
 from nova_gpfs import conf_image_store
 from nova_gpfs import errors
 from nova_gpfs import image_store
+from nova_gpfs import layout
 from nova_gpfs import mm
 from nova_gpfs.mm import base
 from nova_gpfs.mm import mmchattr
@@ -141,7 +143,7 @@ def run_command(name: str, fields: tuple[Any, ...]) -> tuple[Any, ...]:
         command = _rebuild(name, fields)
         changed = _changed(command)
         for path in command.paths():
-            _check_path(path, path in changed, _rooms(command, path))
+            _check_path(command, path, path in changed)
         result = _local()(command)
     except cfg.Error as error:
         return (errors.NotPermitted.__name__, _bad_configuration(error))
@@ -275,20 +277,44 @@ def _rooms(command: base.Command[Any], path: str) -> tuple[str, ...]:
     return ()
 
 
-def _check_path(path: str, changes: bool, rooms: tuple[str, ...]) -> None:
+def _check_path(command: base.Command[Any], path: str,
+                changes: bool) -> None:
     """Refuse a path that is not below the root without symbolic links.
 
     The last part may be absent. A file that changes must have no other name.
     """
-    with _directory_of(path, rooms) as (directory, name):
+    with _directory_of(path, _rooms(command, path)) as (directory, name):
         try:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
             raise errors.NotPermitted(f'{path} is no file or directory')
-        if changes and stat.S_ISREG(found.st_mode) and found.st_nlink != 1:
+        if (changes and stat.S_ISREG(found.st_mode) and found.st_nlink != 1
+                and not _counts_clones(command, path, found)):
             raise errors.NotPermitted(f'{path} has {found.st_nlink} names')
+
+
+def _counts_clones(command: base.Command[Any], path: str,
+                   found: os.stat_result) -> bool:
+    """Whether a file that is to be split may have names for its clones.
+
+    It must be where the clone parents of instances are, of root or of who
+    owns that place, and GPFS must call it a clone parent. Such a file is
+    read-only, and splitting it gives it blocks of its own with the bytes that
+    it has. So a hard link to a clone parent elsewhere, should GPFS make such
+    a thing, is of no use but to take space.
+    """
+    parents = layout.Layout(_root()).parents
+    if not isinstance(command, mmclone.Split) or parents != (
+            os.path.dirname(os.path.dirname(path))):
+        return False
+    show = mmclone.Show(path)
+    try:
+        return (found.st_uid in (0, os.stat(parents).st_uid)
+                and show.outcome(_local()(show)).is_parent)
+    except (errors.GpfsError, OSError):
+        return False
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ from nova_gpfs import errors
 from nova_gpfs.mm import mmclone
 from nova_gpfs.mm import mmlscluster
 from nova_gpfs import mmdriver
+from nova_gpfs import model
 from nova_gpfs import privsep
 from nova_gpfs.sim import cluster
 from tests.contract import simulated
@@ -122,6 +123,39 @@ class TestPromises(suite.Promises, ClusterTestCase):
 class TestTrouble(simulated.Trouble, ClusterTestCase):
 
     not_gpfs = (errors.NotPermitted,)
+
+
+class TestParents(ClusterTestCase):
+
+    def setUp(self):
+        super().setUp()
+        room = os.path.join(self.instances, '_gpfs', 'parents', self.id())
+        os.makedirs(room)
+        self.parents = [os.path.join(room, f'disk.{each}')
+                        for each in range(2)]
+        self.disk = os.path.join(self.instances, self.id())
+        for parent in self.parents:
+            with open(self.disk, 'a') as f:
+                f.write(parent)
+            self.gpfs.snapshot(self.disk, parent)
+
+    def test_a_parent_of_a_disk_is_split_beneath_its_clones(self):
+        self.cluster.set_switch('split_parent_with_children', 'allow')
+        parent = self.parents[1]
+        self.assertEqual(2, os.stat(parent).st_nlink)
+        self.gpfs.detach(parent, model.Ancestors.ALL)
+        self.assertIsNone(self.gpfs.clone_info(parent).parent_inode)
+        for path in (self.disk, parent):
+            with open(path) as f:
+                self.assertEqual(''.join(self.parents), f.read())
+        self.assertEqual([], self.cluster.check())
+
+    def test_a_hard_link_in_its_place_is_not(self):
+        link = self.parents[1] + '.link'
+        os.link(self.disk, link)
+        self.assertRaises(errors.NotPermitted, self.gpfs.detach, link,
+                          model.Ancestors.ALL)
+        self.assertIsNotNone(self.gpfs.clone_info(self.disk).parent_inode)
 
 
 class TestDaemon(DaemonTestCase):

@@ -56,7 +56,7 @@ MAY_IMPORT = {
     'nova_options': frozenset(),
     'walk': VALUES,
     'privsep': VALUES | {'mm', 'run', 'conf', 'conf_image_store',
-                         'image_store', 'nova_options', 'walk'},
+                         'image_store', 'layout', 'nova_options', 'walk'},
     'audit': VALUES | {'policy'},
     'driver': VALUES,
     'plan': VALUES,

@@ -92,6 +92,75 @@ def _fields(command):
     return tuple(vars(command).values())
 
 
+class TestParents(PrivsepTestCase):
+    """A clone parent has a name for each of its clones, as a hard link has."""
+
+    OWNER = '11111111-2222-4333-8444-555555555555'
+
+    def setUp(self):
+        super().setUp()
+        self.room = self.directory(f'_gpfs/parents/{self.OWNER}')
+        self.say('yes', 1)
+
+    def say(self, is_parent, depth, code=0):
+        """Let GPFS say what a file is."""
+        self.program('mmclone', f"""
+            if [ "$1" != show ]; then echo "ran $*"; exit; fi
+            echo 'Parent  Depth   Parent inode   File name'
+            echo '------  -----  --------------  ---------'
+            echo "{is_parent:>6} {depth:>6} {4711:>15}  $2"
+            exit {code}""")
+
+    def with_names(self, name):
+        path = self.file(name, 'what a disk was')
+        os.link(path, path + '.second')
+        return path
+
+    def parent(self):
+        return self.with_names(f'_gpfs/parents/{self.OWNER}/disk.0')
+
+    def test_a_parent_of_a_disk_is_split_although_it_has_clones(self):
+        path = self.parent()
+        self.assertEqual(f'ran split {path}\n',
+                         privsep.run(mmclone.Split(path)).stdout)
+
+    def test_nothing_else_is_done_to_it(self):
+        path = self.parent()
+        for command in (mmclone.Redirect(path), mmclone.Seal(path),
+                        mmclone.Snap(path, self.path('other')),
+                        mmclone.Copy(self.file('one'), path),
+                        mmchattr.Change(path, 'fast')):
+            self.assertRefused(command)
+
+    def test_a_hard_link_that_gpfs_calls_no_parent_is_refused(self):
+        path = self.parent()
+        for said in (('no', 1), ('', ''), ('yes', 1, 1), ('yes', 'x')):
+            self.say(*said)
+            self.assertRefused(mmclone.Split(path))
+
+    def test_a_parent_of_a_third_user_is_refused(self):
+        self.require_root()
+        path = self.parent()
+        os.chown(path, USER, USER)
+        self.assertRefused(mmclone.Split(path))
+        os.chown(os.path.dirname(self.room), USER, USER)
+        self.assertEqual(0, privsep.run(mmclone.Split(path)).rc)
+
+    def test_a_parent_anywhere_else_is_refused(self):
+        self.directory(f'_gpfs/masters/{self.OWNER}')
+        self.directory(f'_gpfs/parents/{self.OWNER}/deeper')
+        for name in ('disk', f'_gpfs/masters/{self.OWNER}/image',
+                     '_gpfs/parents/disk',
+                     f'_gpfs/parents/{self.OWNER}/deeper/disk'):
+            self.assertRefused(mmclone.Split(self.with_names(name)))
+
+    def test_a_way_that_leads_through_a_link_is_refused(self):
+        path = self.parent()
+        os.rename(self.room, self.room + '.moved')
+        os.symlink(self.room + '.moved', self.room)
+        self.assertRefused(mmclone.Split(path))
+
+
 class TestRun(PrivsepTestCase):
 
     def test_a_command_below_the_root_runs(self):
