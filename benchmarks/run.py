@@ -74,8 +74,9 @@ def options(arguments=None):
     if (min(found.repeat, found.hosts, *found.callers) < 1
             or found.size < 16 * MIB):
         parser.error('at least one of each, and an image of 16M')
-    found.left_out = [each for each in found.data if 5 * each
-                      > shutil.disk_usage(tempfile.gettempdir()).free]
+    found.free = shutil.disk_usage(tempfile.gettempdir()).free
+    found.left_out = [each for each in found.data
+                      if not snapshots.fits(backends.GPFS, each, found.free)]
     found.data = [each for each in found.data
                   if each not in found.left_out]
     if not found.data:
@@ -101,8 +102,9 @@ def _parser():
                         help='processes at once from cold (default 8)')
     parser.add_argument('--data', type=_sizes,
                         help='data of the disks that are snapshotted '
-                        '(default 1G,4G,16G); what the temporary directory '
-                        'has not five times the space for is left out')
+                        '(default 1G,4G,16G); left out where the temporary '
+                        'directory has not twice the space, and with the '
+                        'backends of Nova, which copy, five times')
     parser.add_argument('--quick', action='store_true',
                         help='smaller defaults: 3 rounds, 128M, 1 and 8 '
                         'callers, 2 hosts')
@@ -189,7 +191,7 @@ def measure(wish, directory):
                 scenarios.cold(stand, callers, wish.cold_repeat))
                 for callers in wish.callers},
             'snapshots': results.snapshots(
-                snapshots.measure(stand, wish.data))}
+                snapshots.measure(stand, wish.data, wish.free))}
         # Each process would need a privileged daemon of its own.
         stand.backends = [one for one in stand.backends
                           if one.name != backends.PRIVSEP]
@@ -211,7 +213,7 @@ def _setting(wish, stand):
                  f'them data; disks of {stand.disk_size // MIB} MiB',
         'snapshots': f'data of {_mib(wish.data)} MiB' + (
             f'; left out for want of space: {_mib(wish.left_out)} MiB'
-            if wish.left_out else ''),
+            if wish.left_out else '') + _not_copied(wish),
         'rounds': f'{wish.repeat}, from cold {wish.cold_repeat}',
         'file system': f'{place.kind}, '
                        + ('loop device' if place.own else 'temporary '
@@ -224,6 +226,13 @@ def _setting(wish, stand):
                     f'Python {platform.python_version()}',
         'machine': f'{os.cpu_count()} processors, Linux '
                    f'{platform.release()}'}
+
+
+def _not_copied(wish):
+    alone = [each for each in wish.data
+             if not snapshots.fits(backends.RAW, each, wish.free)]
+    return (f'; for want of space with gpfs alone: {_mib(alone)} MiB'
+            if alone else '')
 
 
 def _mib(sizes):

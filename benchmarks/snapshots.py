@@ -41,15 +41,30 @@ SNAPSHOT = 'snapshot'
 BOOT = 'boot from it'
 
 
-def measure(stand, amounts):
+def fits(backend, amount, free):
+    """Whether there is space for a disk and what is made of it.
+
+    Nova's backends have the disk, its snapshot twice or a base file and a
+    second disk of it, at the same time.
+
+    :param amount: bytes of data
+    :param free: bytes
+    """
+    return (2 if backend == backends.GPFS else 5) * amount <= free
+
+
+def measure(stand, amounts, free):
     """Return one row for each backend, amount of data and step.
 
     :param amounts: bytes of data; a disk has no holes but its first MiB
+    :param free: bytes; a backend leaves out what it has no space for
     """
     found = []
     for backend in _backends(stand):
         _warm_up(stand, backend)
         for amount in amounts:
+            if not fits(backend.name, amount, free):
+                continue
             stand.progress(f'snapshot, {amount // MIB} MiB, {backend.name}')
             with _Case(stand, backend, amount) as case:
                 found += [case.row(SNAPSHOT, case.snapshot),

@@ -158,6 +158,13 @@ class RunTest(base.BaseTestCase):
                 self.assertGreater(row[way], row['data'])
                 self.assertEqual({}, row['commands'])
 
+    def test_what_copies_needs_more_space_and_is_left_out_sooner(self):
+        self.assertTrue(snapshots.fits(backends.GPFS, 4 * MIB, 8 * MIB))
+        self.assertFalse(snapshots.fits(backends.GPFS, 4 * MIB, 7 * MIB))
+        for name in (backends.RAW, backends.COPIED, backends.QCOW2):
+            self.assertTrue(snapshots.fits(name, 4 * MIB, 20 * MIB))
+            self.assertFalse(snapshots.fits(name, 4 * MIB, 19 * MIB))
+
     def test_progress_goes_to_standard_error(self):
         self.assertIn('cold, hosts: 2, round 1', self.done.stderr)
 
