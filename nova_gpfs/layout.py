@@ -19,6 +19,8 @@
                           /incoming/<room>/  masters that are being made
                           /parents/<uuid>/   clone parents of one instance
                           /hosts/<name>.json one compute host each
+                          /splits/<image>    snapshots to be split, see
+                                             ``pending_splits``
                           /trash/            what is being removed
                           /leaving/          masters that nobody may need
                           /shared/<what>     what one host finds for all
@@ -109,6 +111,10 @@ class Layout:
         return os.path.join(self.home, 'hosts')
 
     @property
+    def splits(self) -> str:
+        return os.path.join(self.home, 'splits')
+
+    @property
     def trash(self) -> str:
         return os.path.join(self.home, 'trash')
 
@@ -140,8 +146,8 @@ class Layout:
     def directories(self) -> tuple[str, ...]:
         """Every directory of ours, parents first."""
         return (self.home, self.masters, self.incoming, self.parents,
-                self.hosts, self.trash, self.leaving, self.shared,
-                self.locks)
+                self.hosts, self.splits, self.trash, self.leaving,
+                self.shared, self.locks)
 
     def master(self, key: str) -> str:
         return os.path.join(self.masters, key)

@@ -79,8 +79,11 @@ class Parents:
     def make_of_open(self, owner: str, source: str,
                      still: contextlib.AbstractContextManager[None],
                      placement: model.Placement = model.Placement(),
-                     times_as_deep: int = 1) -> str:
+                     times_as_deep: int = 1) -> tuple[str, int]:
         """Seal what a disk is while somebody has it open.
+
+        Returns the parent's path, and how many ancestors a clone of it has
+        at the most.
 
         An open disk is not taken off its ancestors: whether GPFS does that
         to an open file is not documented. For this form of snap neither
@@ -93,7 +96,8 @@ class Parents:
         """
         self._guard.check()
         most = times_as_deep * self.max_depth
-        if self.is_deeper(owner, source, most - 1):
+        info = self._driver.clone_info(source)
+        if self._is_deeper(owner, info, most - 1):
             raise errors.CannotClone(
                 f'{source} has {most} ancestors and is open')
         parent = self._name(owner, source)
@@ -104,7 +108,7 @@ class Parents:
             self._leave(owner)
             raise
         self._keep_in_place(parent, placement)
-        return parent
+        return parent, (info.depth or 0) + 1
 
     def reader(self, parent: str) -> str:
         """Return a path by which this user can read what a parent holds.
@@ -151,7 +155,10 @@ class Parents:
         documentation, mmclone command), so where it says a high one the
         parents of the owner are counted.
         """
-        info = self._driver.clone_info(path)
+        return self._is_deeper(owner, self._driver.clone_info(path), than)
+
+    def _is_deeper(self, owner: str, info: model.CloneInfo,
+                   than: int) -> bool:
         if (info.depth or 0) <= than:
             return False
         parents = self._of(owner)

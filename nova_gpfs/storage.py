@@ -38,6 +38,7 @@ from nova_gpfs import master_record
 from nova_gpfs import masters
 from nova_gpfs import model
 from nova_gpfs import parents
+from nova_gpfs import pending_splits
 from nova_gpfs import policy
 from nova_gpfs import sealed
 from nova_gpfs import store_snapshots
@@ -86,6 +87,7 @@ class Storage:
         self.images = image_access.ImageAccess(driver, self.guard, store,
                                                image_directories)
         self.snapshots = store_snapshots.StoreSnapshots(driver, self.images)
+        self.pending_splits = pending_splits.PendingSplits(layout)
         self.hosts = hosts.Hosts(layout, self.guard, host_age)
         self.trash = trash.Trash(layout)
         self.clones = 0

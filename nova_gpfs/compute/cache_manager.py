@@ -45,14 +45,16 @@ class GpfsImageCacheManager(imagecache.ImageCacheManager):
     but those of its own cell, on hosts that were heard of in the last day.
     """
 
-    def __init__(self, storage):
+    def __init__(self, storage, splitting):
         self.unexplained_images: list[str] = []
         super().__init__()
         self._storage = storage
+        self._splitting = splitting
 
     def update(self, context, all_instances):
-        """Let Nova look after ``_base``, and look after the masters."""
+        """Let Nova look after ``_base``, and look after what is ours."""
         super().update(context, all_instances)
+        self._splitting.go_on()
         if not self.remove_unused_base_images:
             return
         try:

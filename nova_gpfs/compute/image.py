@@ -233,7 +233,8 @@ class Gpfs(imagebackend.Flat):
         except (errors.GpfsError, OSError) as reason:
             raise exception.ImageUnacceptable(
                 image_id=image_id, reason=str(reason)) from reason
-        self.splitting.add(image_id, sealing.parent_made())
+        moment = sealing.now()
+        self.splitting.add(image_id, moment.parent, moment.depth)
         return uri
 
     def _require_whole(self, image_format):

@@ -77,7 +77,7 @@ class GpfsLibvirtDriver(attending.Attending, snapshots.Snapshots,
     def __init__(self, virtapi, read_only=False):
         super().__init__(virtapi, read_only)
         self.image_cache_manager = cache_manager.GpfsImageCacheManager(
-            self.image_backend.storage)
+            self.image_backend.storage, self.image_backend.splitting)
 
     def init_host(self, host):
         """Start, unless something would not work or would not be safe."""

@@ -44,12 +44,14 @@ class Moment:
 
     ``goes_on`` says whether the guest may write before the upload has ended,
     ``still`` returns a context in which it does not, and ``parent`` is what
-    the disk was, once that is sealed.
+    the disk was, once that is sealed, of which a clone has ``depth``
+    ancestors at the most.
     """
 
     goes_on: bool
     still: Callable[[], contextlib.AbstractContextManager[None]]
     parent: str = ''
+    depth: int = 0
 
 
 _moment: contextvars.ContextVar[Moment] = contextvars.ContextVar(
@@ -79,15 +81,15 @@ def stored(storage, instance, path, image_id, placement):
     """
     moment = _moment.get()
     storage.snapshots.require_room(image_id)
-    moment.parent = storage.parents.make_of_open(
+    moment.parent, moment.depth = storage.parents.make_of_open(
         instance.uuid, path, moment.still(), _given(path),
         times_as_deep=_TIMES_AS_DEEP)
     return storage.snapshots.add(moment.parent, image_id, placement)
 
 
-def parent_made():
-    """Return the parent of the disk that is snapshotted, '' if none."""
-    return _moment.get().parent
+def now():
+    """Return what is known of the snapshot that is being made."""
+    return _moment.get()
 
 
 def closed(storage, instance, path):
@@ -116,7 +118,7 @@ def opened(storage, instance, path, still):
     try:
         parents = storage.parents
         return parents.reader(_moment.get().parent or parents.make_of_open(
-            instance.uuid, path, still, _given(path)))
+            instance.uuid, path, still, _given(path))[0])
     except (errors.FileBusy, errors.CannotClone) as reason:
         say_copied(storage, path, reason)
         return None

@@ -40,33 +40,68 @@ class Splitting:
         :param pace: a flattening.Pace
         """
         self._storage = storage
+        self._pending = storage.pending_splits
         self._flattener = flattening.Flattener(storage, pace)
         self._everything = everything
         self._waiting: queue.Queue = queue.Queue()
+        self._queued: set[str] = set()
         self._start = threading.Lock()
         self._thread = None
 
-    def add(self, image_id, parent=''):
+    def add(self, image_id, parent='', depth=None):
         """Have the file of an image split some time; returns at once.
 
+        If this process does not come to it, another one will.
+
         :param parent: the clone parent that was made for it
+        :param depth: how many ancestors it has at the most, None if unknown
         """
-        self._waiting.put((image_id, parent))
+        if not self._everything and depth is not None and (
+                depth <= self._storage.parents.max_depth):
+            return
+        try:
+            self._pending.add(image_id, parent)
+        except errors.GpfsError as error:
+            LOG.warning('The image %(image)s is not split if nova-compute '
+                        'ends before that: %(error)s',
+                        {'image': image_id, 'error': error})
+        self._queue(image_id, parent)
+
+    def resume(self):
+        """Have split what an earlier nova-compute has not come to."""
+        self.go_on()
+        if self._everything and self._storage.images.store:
+            try:
+                for image_id in self._storage.snapshots.image_ids():
+                    self._queue(image_id)
+            except OSError as error:
+                LOG.warning('Snapshots in the store are not split: %s', error)
+
+    def go_on(self):
+        """Have split what any host has noted and nobody has come to.
+
+        Costs no command where nothing is noted.
+        """
+        if self._storage.images.store is None:
+            return
+        try:
+            for image_id, parent in self._pending.all():
+                self._queue(image_id, parent)
+        except OSError as error:
+            LOG.warning('Snapshots that are to be split are not known: %s',
+                        error)
+
+    def _queue(self, image_id, parent=''):
         with self._start:
+            if image_id in self._queued:
+                return
+            self._queued.add(image_id)
+            self._waiting.put((image_id, parent))
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._work, name='nova-gpfs-splitting',
                     daemon=True)
                 self._thread.start()
-
-    def resume(self):
-        """Have split what an earlier nova-compute has not come to."""
-        if self._everything and self._storage.images.store:
-            try:
-                for image_id in self._storage.snapshots.image_ids():
-                    self.add(image_id)
-            except OSError as error:
-                LOG.warning('Snapshots in the store are not split: %s', error)
 
     def finish(self):
         """Wait until all files so far are split."""
@@ -79,16 +114,26 @@ class Splitting:
                 with self._storage.masters.only_one(f'split.{image_id}',
                                                     wait=False):
                     self._split(image_id, parent)
+                    self._pending.remove(image_id)
             except lockutils.AcquireLockFailedException:
                 LOG.debug('Another host splits %s', image_id)
-            except errors.NoSuchFile:
-                LOG.debug('The image %s is gone', image_id)
             except Exception as error:
-                LOG.warning('The file of image %(image)s still hangs on a '
-                            'disk: %(error)s',
-                            {'image': image_id, 'error': error})
+                self._give_up(image_id, error)
             finally:
+                self._queued.discard(image_id)
                 self._waiting.task_done()
+
+    def _give_up(self, image_id, error):
+        """Leave an image to the next pass, unless it is gone."""
+        path = self._storage.snapshots.path(image_id)
+        if os.path.isdir(os.path.dirname(path)) and (
+                not os.path.lexists(path)):
+            LOG.debug('The image %s is gone', image_id)
+            self._pending.remove(image_id)
+        else:
+            LOG.warning('The file of image %(image)s still hangs on a '
+                        'disk: %(error)s',
+                        {'image': image_id, 'error': error})
 
     def _split(self, image_id, parent):
         path = self._storage.snapshots.path(image_id)

@@ -67,7 +67,7 @@ class LineageTest(base.BaseTestCase):
         found['first'] = self.boot(found['image'], image)
         self.write(found['first'], b'first')
         owner = os.path.basename(os.path.dirname(found['first']))
-        parent = self.storage.parents.make_of_open(
+        parent, _depth = self.storage.parents.make_of_open(
             owner, found['first'], contextlib.nullcontext())
         uri = self.storage.snapshots.add(parent, snapshot)
         self.assertEqual(snapshot, image_location.parse_uri(uri).image_id)
@@ -82,7 +82,7 @@ class LineageTest(base.BaseTestCase):
         """Make an instance whose master is a clone parent of a file."""
         def clone(image):
             self.storage.driver.snapshot(path, image)
-            return plan.MasterInfo(plan.RAW, SIZE, image_id)
+            return plan.MasterInfo(plan.RAW, SIZE, image_id), ''
 
         disk = os.path.join(self.instances_path, str(uuid.uuid4()), 'disk')
         os.mkdir(os.path.dirname(disk))

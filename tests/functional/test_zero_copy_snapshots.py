@@ -313,6 +313,57 @@ class SplittableParentsTest(DeepTest):
         self.assert_nothing_is_left()
 
 
+class DeadHostTest(DeepTest):
+    """A host dies when a snapshot that is too deep is not yet split."""
+
+    parents_may_be_split = 'allow'
+
+    def setUp(self):
+        super().setUp()
+        for host in self.hosts:
+            self.storage(host).parents.max_depth = 1
+        with mock.patch('nova_gpfs.compute.splitting.threading.Thread',
+                        autospec=True):
+            self.image_id = self.snapshot()
+        self.path = self.glance.path(self.image_id)
+        self.holds = self.glance.data(self.image_id)
+        self.assertEqual(2, self.depth(self.path))
+        self.assertEqual([self.image_id], self.noted())
+
+    def noted(self):
+        return os.listdir(os.path.join(self.home, 'splits'))
+
+    def assert_split(self):
+        self.assertIsNone(self.depth(self.path))
+        self.assertEqual(self.holds, self.glance.data(self.image_id))
+        self.assertFalse(self.storage().parents.is_deeper(
+            self.server['id'], self.disk, 1))
+        self.assertEqual([], self.noted())
+
+    def test_the_image_is_split_and_the_disk_is_not_touched(self):
+        driver = self.computes['node2'].driver
+        driver.init_host('node2')
+        driver.image_backend.splitting.finish()
+        self.assert_split()
+        self.assert_nothing_is_left()
+
+    def test_another_host_splits_it_in_its_next_pass(self):
+        splitting = self.computes['node2'].driver.image_backend.splitting
+        with self.storage().masters.only_one(f'split.{self.image_id}'):
+            self.run_pass('node2')
+            splitting.finish()
+        self.assertEqual([self.image_id], self.noted(), 'another one has it')
+        self.gpfs.faults.add('mmclone split', action='fail', code=1, nth=1,
+                             text='mmclone: No space left on device')
+        self.run_pass('node2')
+        splitting.finish()
+        self.assertIn('still hangs on a disk', self.log())
+        self.assertEqual([self.image_id], self.noted())
+        self.run_pass('node2')
+        splitting.finish()
+        self.assert_split()
+
+
 class SplitTest(StoreTestCase):
 
     policies = ()
@@ -353,6 +404,7 @@ class SplitTest(StoreTestCase):
         splitting.add('11111111-2222-4333-8444-555555555555')
         splitting.finish()
         self.assertNotIn('still hangs on a disk', self.log())
+        self.assertEqual([], os.listdir(os.path.join(self.home, 'splits')))
 
 
 class ShelveTest(StoreTestCase):

@@ -33,9 +33,9 @@ BELOW_NOVA = GPFS | {
     'conf_policies', 'digest', 'guard', 'health', 'hosts', 'identity',
     'image_access', 'image_location',
     'image_store', 'incoming', 'locality', 'lookup', 'master_record',
-    'masters', 'mm', 'mmdriver', 'offer', 'parents', 'placements', 'policy',
-    'privsep', 'probe', 'qcow2', 'run', 'sealed', 'storage',
-    'store_snapshots', 'trash', 'whereabouts'}
+    'masters', 'mm', 'mmdriver', 'offer', 'parents', 'pending_splits',
+    'placements', 'policy', 'privsep', 'probe', 'qcow2', 'run', 'sealed',
+    'storage', 'store_snapshots', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
 #: in no row but its own: it and the product meet at argv.
@@ -90,12 +90,14 @@ MAY_IMPORT = {
     'store_snapshots': GPFS | {
         'image_access', 'image_location', 'image_store'},
     'parents': GPFS | {'guard', 'policy'},
+    'pending_splits': GPFS,
     'trash': GPFS,
     'sealed': GPFS | {'audit', 'master_record', 'masters'},
     'storage': GPFS | {
         'audit', 'collection', 'guard', 'hosts', 'image_access',
-        'image_store', 'master_record', 'masters', 'parents', 'policy',
-        'sealed', 'store_snapshots', 'trash', 'whereabouts'},
+        'image_store', 'master_record', 'masters', 'parents',
+        'pending_splits', 'policy', 'sealed', 'store_snapshots', 'trash',
+        'whereabouts'},
     'flattening': GPFS | {'storage'},
     'trials': GPFS | {'libgpfs', 'mm', 'probe'},
     'config_source': frozenset({'compute', 'conf'}),
