@@ -195,6 +195,21 @@ class SharedStoreTestCase(caching.ImageCacheMixin, cloud.CloudTestCase):
         self._wait_until_deleted(server)
 
 
+class FileStoreMixin:
+    """Glance keeps files on GPFS, with its own store for them.
+
+    ``files`` is their directory. There is no store ``gpfs``.
+    """
+
+    def _configure(self):
+        super()._configure()
+        self.files = os.path.join(self.gpfs.mount_point('fs0'), 'nova',
+                                  'files')
+        os.mkdir(self.files)
+        self.flags(image_store=None, image_file_directories=[self.files],
+                   group='gpfs')
+
+
 def _read_by(task):
     fields = dict(line.split(': ') for line in
                   (task / 'io').read_text().splitlines())

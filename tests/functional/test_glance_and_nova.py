@@ -223,16 +223,7 @@ class OtherStoreTest(GlanceTestCase):
         self.assertIn('Glance refuses gpfs://', self.log())
 
 
-class FileStoreTest(GlanceTestCase):
-    """Glance keeps files on GPFS with its own store for them."""
-
-    def _configure(self):
-        super()._configure()
-        self.files = os.path.join(self.gpfs.mount_point('fs0'), 'nova',
-                                  'files')
-        os.mkdir(self.files)
-        self.flags(image_store=None, image_file_directories=[self.files],
-                   group='gpfs')
+class FileStoreTest(shared_store.FileStoreMixin, GlanceTestCase):
 
     def make_glance(self):
         return Glance({'file': {'type': 'file',

@@ -402,16 +402,8 @@ class OtherFilesetTest(MastersTestCase):
         self.assertEqual([], self.snaps())
 
 
-class FileStoreTest(MastersTestCase):
+class FileStoreTest(shared_store.FileStoreMixin, MastersTestCase):
     """Images of Glance's own store for files."""
-
-    def _configure(self):
-        super()._configure()
-        self.files = os.path.join(self.gpfs.mount_point('fs0'), 'nova',
-                                  'files')
-        os.mkdir(self.files)
-        self.flags(image_store=None, image_file_directories=[self.files],
-                   group='gpfs')
 
     def add_raw(self):
         image_id = super().add_raw()
