@@ -137,7 +137,7 @@ class RunTest(base.BaseTestCase):
                 self.assertEqual(
                     {'mmclone snap': 1, 'mmclone copy': 1,
                      **({'mmclone show': 2} if step == snapshots.SNAPSHOT
-                        else {'mmclone show': 3, 'mmlsattr': 1})},
+                        else {'mmclone show': 1, 'mmlsattr': 1})},
                     row['commands'])
 
     def test_a_snapshot_and_a_disk_from_it_are_written_nowhere(self):
