@@ -36,6 +36,7 @@ from oslo_log import log as logging
 from nova_gpfs import findings
 from nova_gpfs import guard as mount_guard
 from nova_gpfs import layout as gpfs_layout
+from nova_gpfs import record_file
 
 LOG = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class Hosts:
 
         Nothing is returned before this host has announced itself.
         """
-        return tuple(Host(str(entry['name']), str(entry['address']))
+        return tuple(Host(entry['name'], entry['address'])
                      for entry in self._fresh() if self._is_here(entry))
 
     def number(self) -> int:
@@ -137,9 +138,8 @@ class Hosts:
             return []
         entries = [(_read(os.path.join(self._layout.hosts, name)), changed)
                    for name, changed in self._entries()]
-        return [Known(Host(str(entry['name']), str(entry['address'])),
-                      now - changed) for entry, changed in entries
-                if entry is not None and {'name', 'address'} <= entry.keys()]
+        return [Known(Host(entry['name'], entry['address']), now - changed)
+                for entry, changed in entries if entry is not None]
 
     def _fields(self, host: Host) -> dict[str, Any]:
         return {'version': 1, **dataclasses.asdict(host), **self._place()}
@@ -161,8 +161,7 @@ class Hosts:
         found = [_read(os.path.join(self._layout.hosts, name))
                  for name, changed in self._entries()
                  if abs(now - changed) <= self._host_age]
-        return [entry for entry in found if entry is not None
-                and {'name', 'address'} <= entry.keys()]
+        return [entry for entry in found if entry is not None]
 
     def _entries(self) -> list[tuple[str, float]]:
         with os.scandir(self._layout.hosts) as entries:
@@ -182,11 +181,12 @@ def _changed(path: str) -> float:
 def _read(path: str) -> dict[str, Any] | None:
     """Return an entry, None if there is none that can be understood."""
     try:
-        with open(path, encoding='utf-8') as entry:
-            fields = json.load(entry)
+        fields = record_file.read(path)
+        for name in ('name', 'address'):
+            record_file.text(fields.get(name), name)
     except (OSError, ValueError):
         return None
-    return fields if isinstance(fields, dict) else None
+    return fields
 
 
 def _write(path: str, fields: dict[str, Any]) -> None:

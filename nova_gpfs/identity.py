@@ -26,10 +26,9 @@ import uuid
 
 from nova_gpfs import errors
 from nova_gpfs import location
+from nova_gpfs import record_file
 
-_FIELDS = dataclasses.fields(location.Location)
 _MODE = 0o644
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def read(path: str, directory: int | None = None) -> location.Location:
@@ -39,14 +38,11 @@ def read(path: str, directory: int | None = None) -> location.Location:
     :raises OSError: it cannot be read
     """
     try:
-        with open(os.open(path, _READ, dir_fd=directory),
-                  encoding='utf-8') as marker:
-            fields = json.load(marker)
-        return location.Location(*(fields['location'][field.name]
-                                   for field in _FIELDS))
-    except (ValueError, TypeError, KeyError) as error:
+        fields = record_file.read(path, directory)
+        return record_file.value(location.Location, fields.get('location'))
+    except ValueError as error:
         raise errors.WrongFileSystem(
-            f'{path} cannot be understood') from error
+            f'{path} cannot be understood ({error})') from error
 
 
 def publish(path: str, here: location.Location) -> None:

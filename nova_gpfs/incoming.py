@@ -136,10 +136,10 @@ def touch(path: str) -> None:
     An empty file is made where there is none.
     """
     try:
-        os.utime(path)
+        os.utime(path, follow_symlinks=False)
     except FileNotFoundError:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC,
-                         0o644))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+                         | os.O_CLOEXEC, 0o644))
 
 
 def flush(path: str) -> None:

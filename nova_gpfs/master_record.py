@@ -23,13 +23,14 @@ import json
 import os
 import socket
 import time
-from typing import Any, TypeVar
+from typing import Any
 import uuid
 
 from nova_gpfs import errors
 from nova_gpfs import incoming
 from nova_gpfs import model
 from nova_gpfs import plan
+from nova_gpfs import record_file
 
 IMAGE = 'image'
 INFO = 'info.json'
@@ -39,8 +40,6 @@ DIGEST = 'digest'
 USED = 'used'
 # For so many seconds a note of use is as good as a new one.
 _NOTED = 60.0
-
-T = TypeVar('T')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,28 +73,28 @@ def read(directory: str, name: str) -> Master | None:
     :raises errors.CloneParentInvalid: it is there and cannot be read
     """
     try:
-        with open(os.path.join(directory, INFO), encoding='utf-8') as f:
-            fields = json.load(f)
+        fields = record_file.read(os.path.join(directory, INFO))
         return Master(os.path.join(directory, IMAGE),
-                      _known(plan.MasterInfo, fields['info']),
-                      fields.get('base', name),
-                      _known(model.Placement, fields.get('placement', {})),
-                      fields.get('digest') or _late_digest(directory))
+                      _info(fields.get('info')),
+                      record_file.text(fields.get('base', name), 'base'),
+                      record_file.value(model.Placement,
+                                        fields.get('placement', {})),
+                      record_file.text(fields.get('digest', ''), 'digest')
+                      or _late_digest(directory))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise errors.NotMounted(f'{directory}: {error.strerror}') from error
-    except (ValueError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise errors.CloneParentInvalid(
             f'{directory} cannot be read ({error})') from error
 
 
-def _known(kind: type[T], fields: dict[str, Any]) -> T:
-    """Return a value of fields; those of a later release are passed over."""
-    names = {field.name for field in
-             dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in fields.items()
-                   if name in names})
+def _info(fields: Any) -> plan.MasterInfo:
+    found = record_file.value(plan.MasterInfo, fields)
+    if found.format not in (plan.RAW, plan.QCOW2) or found.virtual_size < 0:
+        raise ValueError(f'a master is not {found!r:.200}')
+    return found
 
 
 def write(room: str, key: str, master: Master) -> None:
@@ -124,7 +123,7 @@ def add_digest(directory: str, digest: str) -> None:
         with open(draft, 'x', encoding='ascii') as f:
             # nova-compute is to read it whoever has written it.
             os.fchmod(f.fileno(), 0o644)
-            f.write(digest + '\n')
+            f.write(json.dumps({'version': 1, 'digest': digest}) + '\n')
             f.flush()
             os.fsync(f.fileno())
         os.rename(draft, os.path.join(directory, DIGEST))
@@ -137,9 +136,9 @@ def add_digest(directory: str, digest: str) -> None:
 
 def _late_digest(directory: str) -> str:
     """Return what ``add_digest`` has recorded, '' if there is nothing."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        with open(os.path.join(directory, DIGEST), encoding='ascii') as f:
-            return f.read().strip()
+    with contextlib.suppress(OSError, ValueError):
+        found = record_file.read(os.path.join(directory, DIGEST))
+        return record_file.text(found.get('digest'), 'digest')
     return ''
 
 

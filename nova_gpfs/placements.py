@@ -32,6 +32,7 @@ from oslo_log import log as logging
 from nova_gpfs import errors
 from nova_gpfs import model
 from nova_gpfs import policy
+from nova_gpfs import record_file
 
 LOG = logging.getLogger(__name__)
 
@@ -84,11 +85,10 @@ def load(directory: str) -> Record | None:
     """
     path = os.path.join(directory, NAME)
     try:
-        with open(path, encoding='utf-8') as f:
-            return _record(json.load(f))
+        return _record(record_file.read(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise errors.RecordUnreadable(f'{path} ({error})') from error
 
 
@@ -128,10 +128,12 @@ def _asked(placement: model.Placement) -> dict[str, Any]:
 
 
 def _record(fields: dict[str, Any]) -> Record:
+    disks = record_file.table(fields.get('disks'), 'disks')
+    blocks_in = record_file.texts(fields.get('blocks_in', {}), 'blocks_in')
+    for found in (disks, blocks_in):
+        record_file.names(found, 'the record')
     return Record(
-        policy.Wishes(dict(fields['flavor']), dict(fields['image'])),
-        {name: model.Placement(**{
-            field: value for field, value in asked.items()
-            if field in policy.FIELDS})
-         for name, asked in fields['disks'].items()},
-        dict(fields.get('blocks_in', {})))
+        policy.Wishes(record_file.texts(fields.get('flavor'), 'flavor'),
+                      record_file.texts(fields.get('image'), 'image')),
+        {name: record_file.value(model.Placement, asked)
+         for name, asked in disks.items()}, blocks_in)

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 import functools
 import glob
 import importlib
-import json
 import os
 import sys
 
@@ -39,6 +38,7 @@ from nova_gpfs import location
 from nova_gpfs import master_record
 from nova_gpfs import placements
 from nova_gpfs import probe
+from nova_gpfs import record_file
 from nova_gpfs import storage as storages
 
 CONF = cfg.CONF
@@ -170,9 +170,7 @@ def _records(paths: layout.Layout) -> Iterator[str]:
 
 def _version(path: str) -> int:
     """Return the version of a file; ValueError if it cannot be read."""
-    with open(path, encoding='utf-8') as file:
-        fields = json.load(file)
-    version = fields.get('version', 1) if isinstance(fields, dict) else None
+    version = record_file.read(path).get('version', 1)
     if not isinstance(version, int):
         raise ValueError('it has no version')
     return version
