@@ -20,6 +20,8 @@ plain values.
 
 from __future__ import annotations
 
+from nova_gpfs import printable
+
 
 class GpfsError(Exception):
     """Base of all errors of this package."""
@@ -28,16 +30,18 @@ class GpfsError(Exception):
     next_step = 'See the log of nova-compute for the command that failed.'
 
     def __str__(self) -> str:
-        detail = ' '.join(str(arg) for arg in self.args)
+        detail = printable.line(self._detail(), 2000)
         sentence = f'{self.summary}: {detail}' if detail else self.summary
         return f'{sentence.rstrip(".")}. {self.next_step}'
+
+    def _detail(self) -> str:
+        return ' '.join(str(arg) for arg in self.args)
 
 
 class CommandFailed(GpfsError):
     """An mm command did not do what was asked, for an unrecognised reason.
 
-    Keeps everything the command said. The exit code alone means little: some
-    builds report a failure on stderr and exit with 0.
+    Keeps all that it said. The exit code alone means little (see ``mm``).
     """
 
     summary = 'GPFS command failed'
@@ -47,13 +51,12 @@ class CommandFailed(GpfsError):
     def __init__(self, argv: tuple[str, ...], rc: int, stdout: str,
                  stderr: str) -> None:
         super().__init__(argv, rc, stdout, stderr)
-        self.argv, self.rc = argv, rc
-        self.stdout, self.stderr = stdout, stderr
+        self.argv, self.rc, self.stdout, self.stderr = self.args
 
-    def __str__(self) -> str:
-        said = ' '.join((self.stderr or self.stdout).split())[:500]
-        return (f'{self.summary}: "{" ".join(self.argv)}" exited with '
-                f'{self.rc}: {said or "(nothing said)"}. {self.next_step}')
+    def _detail(self) -> str:
+        said = printable.line(self.stderr or self.stdout, 500)
+        return (f'"{" ".join(self.argv)}" exited with {self.rc}: '
+                f'{said or "(nothing said)"}')
 
 
 class TimedOut(GpfsError):
@@ -67,17 +70,15 @@ class TimedOut(GpfsError):
         super().__init__(argv, seconds)
         self.argv, self.seconds = argv, seconds
 
-    def __str__(self) -> str:
-        return (f'{self.summary}: "{" ".join(self.argv)}" after '
-                f'{self.seconds:g} s. {self.next_step}')
+    def _detail(self) -> str:
+        return f'"{" ".join(self.argv)}" after {self.seconds:g} s'
 
 
 class OutputNotUnderstood(GpfsError):
     """A command printed something that its parser does not know."""
 
     summary = 'GPFS printed something unknown'
-    next_step = ('Record it with tools/record-mm and report it; nothing was '
-                 'changed because of it.')
+    next_step = 'Record it with tools/record-mm and report it.'
 
 
 class ProgramMissing(GpfsError):
@@ -316,8 +317,7 @@ class CannotClone(GpfsError):
     """A clone is impossible here, while a full copy would be possible."""
 
     summary = 'Cannot clone'
-    next_step = ('Remove the obstacle, or set [gpfs] require_clone = False to '
-                 'allow full copies.')
+    next_step = 'Remove the obstacle, or set [gpfs] require_clone = False.'
 
 
 class ImageNotFetched(GpfsError):

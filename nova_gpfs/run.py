@@ -34,6 +34,7 @@ from oslo_log import log as logging
 from nova_gpfs import errors
 from nova_gpfs.mm import base
 from nova_gpfs import model
+from nova_gpfs import printable
 
 LOG = logging.getLogger(__name__)
 
@@ -44,6 +45,13 @@ _SEARCH_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 _REAP_SECONDS = 5.0
 # For the end of a program that was waited for in vain the last time.
 _LATE_SECONDS = 1.0
+
+# Nothing that is asked for comes near to this. Who prints more has lost its
+# mind, and is to cost nova-compute neither its memory nor its life.
+_MOST_PRINTED = 64 * 2 ** 20
+# How long a command may print until somebody looks how much it was. One that
+# prints as fast as it can fills some hundred mebibytes meanwhile.
+_LOOK_SECONDS = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,17 +88,13 @@ def execute(argv: tuple[str, ...], seconds: float) -> model.Result:
         raise errors.CommandFailed(argv, error.errno or -1, '',
                                    str(error)) from error
     try:
-        stdout, stderr = process.communicate(timeout=seconds)
-    except Exception as error:
-        if not _is_expiry(error):
-            raise
-        raise errors.TimedOut(argv, seconds) from None
+        stdout, stderr = _output(process, argv, seconds)
     finally:
         _end(process)
     LOG.debug('Exit code %(rc)d in %(ms).1f ms: %(command)s',
               {'rc': process.returncode,
                'ms': (time.monotonic() - begun) * 1000,
-               'command': shlex.join(argv)})
+               'command': printable.escape(shlex.join(argv))})
     return model.Result(process.returncode, os.fsdecode(stdout),
                         os.fsdecode(stderr))
 
@@ -131,6 +135,27 @@ class Alone:
         self._process = None
         return model.Result(process.returncode, os.fsdecode(stdout),
                             os.fsdecode(stderr))
+
+
+def _output(process: subprocess.Popen[bytes], argv: tuple[str, ...],
+            seconds: float) -> tuple[bytes, bytes]:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        try:
+            return process.communicate(timeout=min(left, _LOOK_SECONDS))
+        except Exception as error:
+            if not _is_expiry(error):
+                raise
+            _require_bounded(error, argv)
+    raise errors.TimedOut(argv, seconds)
+
+
+def _require_bounded(expiry: Any, argv: tuple[str, ...]) -> None:
+    """Refuse a command that has printed more than any answer has."""
+    printed = len(expiry.stdout or b'') + len(expiry.stderr or b'')
+    if printed > _MOST_PRINTED:
+        raise errors.CommandFailed(
+            argv, -1, '', f'ended because it printed {printed} bytes')
 
 
 def _start(argv: tuple[str, ...]) -> subprocess.Popen[bytes]:

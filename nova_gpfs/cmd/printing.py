@@ -21,6 +21,8 @@ import shlex
 import sys
 from typing import Any
 
+from nova_gpfs import printable
+
 FORMATS = ('text', 'json')
 
 # Columns of sentences or commands, which have lines of their own in text.
@@ -33,7 +35,7 @@ def show(document: dict[str, Any], form: str) -> None:
         if form == 'json':
             print(json.dumps(document, indent=2))
         else:
-            print('\n'.join(lines(document)))
+            print('\n'.join(map(printable.escape, lines(document))))
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
@@ -41,7 +43,7 @@ def show(document: dict[str, Any], form: str) -> None:
 
 def say(line: str) -> None:
     """Tell how far a command has come, on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable.escape(line), file=sys.stderr, flush=True)
 
 
 def lines(document: dict[str, Any]) -> Iterator[str]:

@@ -27,6 +27,7 @@ import re
 
 from nova_gpfs import errors
 from nova_gpfs import model
+from nova_gpfs import printable
 
 Table = Sequence[tuple[str, type[errors.GpfsError]]]
 
@@ -92,5 +93,5 @@ def recognise(table: Table, argv: tuple[str, ...], result: model.Result,
 
 
 def _told(argv: tuple[str, ...], result: model.Result) -> str:
-    said = ' '.join((result.stderr or result.stdout).split())[:300]
+    said = printable.line(result.stderr or result.stdout, 300)
     return f'"{" ".join(argv)}" said "{said}"'

@@ -120,7 +120,7 @@ def check(command: Any) -> None:
     for name, kind in kinds(command.__class__).items():
         value = getattr(command, name)
         if not kind.holds(value):
-            raise errors.InvalidName(f'{value!r} is no {kind.name}')
+            raise errors.InvalidName(f'{value!r:.200} is no {kind.name}')
 
 
 def paths(command: Any) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from nova_gpfs import errors
 from nova_gpfs import libgpfs
 from nova_gpfs.mm import base
 from nova_gpfs import model
+from nova_gpfs import printable
 
 WORKS = 'works'
 DEGRADED = 'degraded'
@@ -250,8 +251,8 @@ def explain(error: Exception) -> str:
     if isinstance(cause, errors.CommandFailed):
         error = cause
     if isinstance(error, errors.CommandFailed):
-        said = ' '.join((error.stderr or error.stdout).split())
-        return f'exit code {error.rc}: {said or "(nothing said)"}'[:300]
+        said = printable.line(error.stderr or error.stdout, 280)
+        return f'exit code {error.rc}: {said or "(nothing said)"}'
     return str(error)
 
 

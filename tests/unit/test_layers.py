@@ -34,8 +34,8 @@ BELOW_NOVA = GPFS | {
     'image_access', 'image_location',
     'image_store', 'incoming', 'locality', 'lookup', 'master_record',
     'masters', 'mm', 'mmdriver', 'offer', 'parents', 'pending_splits',
-    'placements', 'policy', 'privsep', 'probe', 'qcow2', 'record_file',
-    'run', 'sealed',
+    'placements', 'policy', 'printable', 'privsep', 'probe', 'qcow2',
+    'record_file', 'run', 'sealed',
     'storage', 'store_snapshots', 'trash', 'whereabouts'}
 
 #: What each part of the package may import of the package. The simulator is
@@ -46,14 +46,15 @@ MAY_IMPORT = {
     'conf_health': frozenset(),
     'conf_images': frozenset(),
     'conf_policies': VALUES | {'mm', 'policy'},
-    'errors': frozenset(),
+    'errors': frozenset({'printable'}),
+    'printable': frozenset(),
     'layout': frozenset({'model'}),
     'libgpfs': VALUES,
     'image_locks': VALUES,
     'lookup': VALUES,
     'model': frozenset(),
-    'mm': VALUES,
-    'run': VALUES | {'mm'},
+    'mm': VALUES | {'printable'},
+    'run': VALUES | {'mm', 'printable'},
     'nova_options': frozenset(),
     'walk': VALUES,
     'privsep': VALUES | {'mm', 'run', 'conf', 'conf_image_store',
@@ -101,7 +102,7 @@ MAY_IMPORT = {
         'pending_splits', 'policy', 'sealed', 'store_snapshots', 'trash',
         'whereabouts'},
     'flattening': GPFS | {'storage'},
-    'trials': GPFS | {'libgpfs', 'mm', 'probe'},
+    'trials': GPFS | {'libgpfs', 'mm', 'printable', 'probe'},
     'config_source': frozenset({'compute', 'conf'}),
     # nova-api and nova-scheduler stand on hosts without GPFS: they get rules
     # and values, and nothing that runs a command or reads a file.

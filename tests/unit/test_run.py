@@ -301,3 +301,49 @@ class TestAlone(ProgramsTestCase):
         with open(self.answer, 'w') as waited_for:
             waited_for.write(text)
         self.look._process.wait(60.0)
+
+
+class TestHostileOutput(ProgramsTestCase):
+    """What a program prints that is not what it should be."""
+
+    def setUp(self):
+        super().setUp()
+        self.nap = f'{86400 + os.getpid()}.75'
+
+    def test_endless_output_ends_the_command(self):
+        self.useFixture(fixtures.MonkeyPatch('nova_gpfs.run._MOST_PRINTED',
+                                             1000))
+        for stream in (1, 2):
+            self.program('mmlsfs', f'''
+                sleep {self.nap} &
+                while :; do echo much too much; done >&{stream}
+            ''')
+            error = self.assertRaises(errors.CommandFailed, self.local,
+                                      mmlsfs.List('fs0'))
+            self.assertIn('printed', str(error))
+            self.assertEqual([], self.left_behind(self.nap))
+
+    def test_a_command_that_takes_long_is_read_to_its_end(self):
+        self.program('mmlsfs', 'echo one; sleep 0.6; echo two; echo err >&2')
+        self.assertEqual(model.Result(0, 'one\ntwo\n', 'err\n'),
+                         self.local(mmlsfs.List('fs0')))
+
+    def test_no_error_forges_a_line_or_speaks_to_a_terminal(self):
+        texts = (b'\x1b[2J\x1b]0;title\x07', b'a\nERROR forged', b'\x00',
+                 b'\xff\xfe', b'\r\x08\x7f', b'\xc2\x9b31m',
+                 '\u202e\u2028'.encode(), b'x' * 10 ** 6)
+        for text in texts:
+            pathlib.Path(self.mm_path, 'said').write_bytes(text)
+            for known in ('', 'is not known to the GPFS cluster'):
+                self.program('mmlsfs', f'''
+                    cat {self.mm_path}/said
+                    echo "File system fs0 {known}" >&2
+                    cat {self.mm_path}/said >&2
+                    exit 1
+                ''')
+                command = mmlsfs.List('fs0')
+                error = self.assertRaises(
+                    errors.GpfsError, command.outcome, self.local(command))
+                self.assertTrue(str(error).isprintable(), repr(str(error)))
+                self.assertLess(len(str(error)), 3000)
+                str(error).encode()
