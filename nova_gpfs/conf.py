@@ -26,6 +26,7 @@ from oslo_config import types
 from nova_gpfs import conf_health
 from nova_gpfs import conf_images
 from nova_gpfs import conf_policies
+from nova_gpfs import conf_privileged
 
 GROUP = cfg.OptGroup(
     'gpfs', title='GPFS image backend',
@@ -310,7 +311,8 @@ def register(conf: cfg.ConfigOpts) -> None:
     """Make the options known to ``conf``; doing it again is harmless."""
     conf.register_group(GROUP)
     conf.register_opts([*OPTIONS, *conf_health.OPTIONS, *conf_images.OPTIONS,
-                        *conf_policies.OPTIONS], group=GROUP)
+                        *conf_policies.OPTIONS, *conf_privileged.OPTIONS],
+                       group=GROUP)
 
 
 def unknown_options(conf: cfg.ConfigOpts) -> Iterator[str]:
@@ -333,7 +335,7 @@ def renamed_options(conf: cfg.ConfigOpts) -> Iterator[str]:
 
 def _all() -> list[cfg.Opt]:
     return [_SOURCE, *OPTIONS, *conf_health.OPTIONS, *conf_images.OPTIONS,
-            *conf_policies.OPTIONS]
+            *conf_policies.OPTIONS, *conf_privileged.OPTIONS]
 
 
 def _former() -> dict[str, str]:

@@ -27,9 +27,11 @@ is a UUID may be looked at, and a clone parent may be made of it under a name
 below instances_path. What Nova has cloned for Glance may be made, detached
 and placed.
 
-What remains: between the check of a path and its use by a command, the owner
-of a directory can put a symbolic link into it. mm commands take names and
-not file descriptors, so this cannot be closed from outside them.
+Between the check of a path and its use by a command, the owner of a directory
+can put a symbolic link into it. mm commands take names and not descriptors, so
+with [gpfs] pin_paths they get names that lead to what was checked, see
+``pinned``. What remains then is a name that did not exist: what the owner has
+put there meanwhile, GPFS is to refuse, as it does not replace files.
 """
 
 from __future__ import annotations
@@ -37,7 +39,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import dataclasses
-import functools
 import os
 import stat
 from typing import Any
@@ -49,16 +50,15 @@ from oslo_privsep import daemon
 from oslo_privsep import priv_context
 
 from nova_gpfs import conf as gpfs_conf
-from nova_gpfs import conf_image_store
 from nova_gpfs import errors
-from nova_gpfs import image_store
 from nova_gpfs import layout
 from nova_gpfs import mm
 from nova_gpfs.mm import base
 from nova_gpfs.mm import mmchattr
 from nova_gpfs.mm import mmclone
 from nova_gpfs import model
-from nova_gpfs import nova_options
+from nova_gpfs import pinned
+from nova_gpfs import privileged_places as places
 from nova_gpfs import run as local
 from nova_gpfs import walk
 
@@ -83,6 +83,9 @@ _NOT_STARTED = (daemon.FailedToDropPrivileges, FileNotFoundError,
                 PermissionError)
 
 _DISK_MODE = 0o644
+# A mere name, whatever it is of: nothing is opened, so nothing blocks, and
+# GPFS does not count the file as open.
+_NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -139,17 +142,16 @@ def run_command(name: str, fields: tuple[Any, ...]) -> tuple[Any, ...]:
     try:
         # By every command, though some need no path: the files may be gone
         # when the first one with a path comes.
-        _paths()
+        places.options()
         command = _rebuild(name, fields)
-        changed = _changed(command)
-        for path in command.paths():
-            _check_path(command, path, path in changed)
-        result = _local()(command)
+        with contextlib.ExitStack() as held:
+            names = {path: held.enter_context(_held(command, path))
+                     for path in command.paths()}
+            return _run_checked(command, names)
     except cfg.Error as error:
         return (errors.NotPermitted.__name__, _bad_configuration(error))
     except tuple(_FAILURES.values()) as error:
         return (type(error).__name__, *error.args)
-    return ('result', *dataclasses.astuple(result))
 
 
 @context.entrypoint
@@ -166,7 +168,7 @@ def give_clone(path: str, uid: int, gid: int) -> str:
     if uid <= 0 or gid <= 0:
         return f'a disk is not given to user {uid}, group {gid}'
     try:
-        with _directory_of(path, _snapshots()) as (directory, name):
+        with _directory_of(path, places.snapshots()) as (directory, name):
             clone = os.open(name, _LOOK, dir_fd=directory)
             try:
                 return _give(clone, path, uid, gid)
@@ -183,6 +185,23 @@ _FAILURES: dict[str, type[errors.GpfsError]] = {
         errors.CommandFailed, errors.InvalidName, errors.NoSuchFile,
         errors.NotMounted, errors.NotPermitted, errors.ProgramMissing,
         errors.TimedOut)}
+
+
+def _run_checked(command: base.Command[Any],
+                 names: dict[str, str]) -> tuple[Any, ...]:
+    """Run a command on files that are held; returns as run_command does.
+
+    :param names: what leads to them, by the paths of the command
+    """
+    transport = _local()
+    if not CONF.gpfs.pin_paths:
+        names = {}
+    try:
+        result = transport(pinned.renamed(command, names) if names
+                           else command)
+    except tuple(_FAILURES.values()) as error:
+        return pinned.restored((type(error).__name__, *error.args), names)
+    return pinned.restored(('result', *dataclasses.astuple(result)), names)
 
 
 def _give(clone: int, path: str, uid: int, gid: int) -> str:
@@ -219,84 +238,51 @@ def _bad_configuration(error: cfg.Error) -> str:
     return f'the configuration of the privileged daemon: {error}'
 
 
-def _root() -> str:
-    """Return the directory below which files may be touched."""
-    path = str(_paths().instances_path).rstrip('/')
-    if not path.startswith('/'):
-        raise errors.NotPermitted(
-            'instances_path is not set for the privileged daemon, nor is '
-            'there a store with gpfs_store_privileged')
-    return path
-
-
-def _paths() -> cfg.ConfigOpts:
-    return CONF if 'instances_path' in CONF else _nova_paths()
-
-
-@functools.cache
-def _nova_paths() -> cfg.ConfigOpts:
-    found = nova_options.read(CONF)
-    if not found.instances_path:
-        found.set_default('instances_path', _store_directory())
-    return found
-
-
-def _store_directory() -> str:
-    """Return what Glance's daemon works below, '' if it is not Glance's."""
-    found = {each.directory for each in conf_image_store.stores(CONF)
-             if each.privileged}
-    if len(found) > 1:
-        raise errors.NotPermitted(
-            'gpfs_store_privileged is set for several stores')
-    return ''.join(found)
-
-
-def _snapshots() -> tuple[str, ...]:
-    """Return where Nova clones disks for Glance; nothing without a store."""
-    gpfs_conf.register(CONF)
-    store = image_store.from_option(CONF.gpfs.image_store)
-    return (store.room(image_store.SNAPSHOTS),) if store else ()
-
-
-def _images() -> tuple[str, ...]:
-    """Return the directories whose images Nova may look at."""
-    store = image_store.from_option(CONF.gpfs.image_store)
-    return (*((store.room(image_store.IMAGES),) if store else ()),
-            *map(image_store.directory, CONF.gpfs.image_file_directories))
-
-
 def _rooms(command: base.Command[Any], path: str) -> tuple[str, ...]:
     """Return the directories of images in which a path may be as well."""
-    own = _snapshots()
+    own = places.snapshots()
     if isinstance(command, base.Query) or (
             isinstance(command, mmclone.Snap) and path != command.parent):
-        return (*own, *_images())
+        return (*own, *places.images())
     if isinstance(command, mmclone.Split | mmchattr.Change) or (
             isinstance(command, mmclone.Copy) and path != command.parent):
         return own
     return ()
 
 
-def _check_path(command: base.Command[Any], path: str,
-                changes: bool) -> None:
-    """Refuse a path that is not below the root without symbolic links.
+@contextlib.contextmanager
+def _held(command: base.Command[Any], path: str) -> Iterator[str]:
+    """Check a path; give a name that leads to just what was checked.
 
-    The last part may be absent. A file that changes must have no other name.
+    It must be below the root without symbolic links. The last part may be
+    absent, and is then only a name in a directory that was checked.
     """
     with _directory_of(path, _rooms(command, path)) as (directory, name):
         try:
-            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            file = os.open(name, _NAME, dir_fd=directory)
         except FileNotFoundError:
+            yield pinned.name(directory, name)
             return
-        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-            raise errors.NotPermitted(f'{path} is no file or directory')
-        if (changes and stat.S_ISREG(found.st_mode) and found.st_nlink != 1
-                and not _counts_clones(command, path, found)):
-            raise errors.NotPermitted(f'{path} has {found.st_nlink} names')
+        try:
+            _check_file(command, path, os.fstat(file), pinned.name(file))
+            yield pinned.name(file)
+        finally:
+            os.close(file)
+
+
+def _check_file(command: base.Command[Any], path: str,
+                found: os.stat_result, name: str) -> None:
+    """Refuse what is no file; one that changes must have no other name."""
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise errors.NotPermitted(f'{path} is no file or directory')
+    if (path in _changed(command) and stat.S_ISREG(found.st_mode)
+            and found.st_nlink != 1
+            and not _counts_clones(command, path, found, name)):
+        raise errors.NotPermitted(f'{path} has {found.st_nlink} names')
 
 
 def _counts_clones(command: base.Command[Any], path: str,
-                   found: os.stat_result) -> bool:
+                   found: os.stat_result, name: str) -> bool:
     """Whether a file that is to be split may have names for its clones.
 
     It must be where the clone parents of instances are, of root or of who
@@ -305,14 +291,16 @@ def _counts_clones(command: base.Command[Any], path: str,
     it has. So a hard link to a clone parent elsewhere, should GPFS make such
     a thing, is of no use but to take space.
     """
-    parents = layout.Layout(_root()).parents
+    parents = layout.Layout(places.root()).parents
     if not isinstance(command, mmclone.Split) or parents != (
             os.path.dirname(os.path.dirname(path))):
         return False
     show = mmclone.Show(path)
     try:
+        kind, *told = _run_checked(show, {path: name})
         return (found.st_uid in (0, os.stat(parents).st_uid)
-                and show.outcome(_local()(show)).is_parent)
+                and kind == 'result'
+                and show.outcome(model.Result(*told)).is_parent)
     except (errors.GpfsError, OSError):
         return False
 
@@ -328,7 +316,7 @@ def _directory_of(path: str, rooms: tuple[str, ...]
     if room in rooms and _is_uuid(name):
         below = name
     else:
-        room = _root()
+        room = places.root()
         if os.path.normpath(path) != path or not (
                 path == room or path.startswith(room + '/')):
             raise errors.NotPermitted(f'{path!r} is not below {room}')

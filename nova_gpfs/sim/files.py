@@ -163,6 +163,8 @@ def find(call: calls.Call, path: str, family: str,
 
     ``family`` is 'clone' or 'chattr', whose messages are used to refuse.
     """
+    if not filesystems.may_be_named(call, path):
+        raise calls.Refusal(f'{family}.not_gpfs', path=path)
     path = filesystems.real_path(path) if real is None else real
     place = filesystems.locate(call.state, path)
     try:

@@ -89,6 +89,12 @@ def real_path(path: str) -> str:
     return os.path.realpath(os.path.abspath(path))
 
 
+def may_be_named(call: calls.Call, path: str) -> bool:
+    """Whether commands take a file by this name."""
+    return (not path.startswith('/proc/')
+            or call.switch('names_below_proc') == 'follow')
+
+
 def locate(state: store.Store, path: str) -> tuple[FileSystem, str] | None:
     """Return the file system of a real path and the path within it."""
     for system in all_of(state):

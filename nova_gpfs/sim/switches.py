@@ -77,6 +77,11 @@ SWITCHES = {
         'mmclone by a user who is not root (read access to the source is '
         'documented, the security section was not readable)',
         'allow refuse', _SPACE),
+    'names_below_proc': Switch(
+        'A file that is named to mmclone or mmchattr as /proc/PID/fd/N (the '
+        'kernel follows such a link to the open file, and a command that '
+        'reads it as text, or has another process look, may not)',
+        'follow refuse'),
     'nonroot_lists': Switch(
         'mmlsfileset by a user who is not root (refused where it is '
         'recorded)',

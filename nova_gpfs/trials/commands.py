@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+import contextlib
 import os
 from typing import Any
 
@@ -115,6 +116,35 @@ def by_user(program: str) -> base.Look:
     return look
 
 
+def names_below_proc(room: base.Room) -> base.Seen:
+    """Seal, clone and place files that are named as open files."""
+    if os.geteuid() != 0:
+        raise base.Skip('only root would do that; run it as root')
+    image = room.file('image')
+    with contextlib.ExitStack() as held:
+        parent = held.enter_context(_named(image))
+        disk = held.enter_context(_named(room.path)) + '/disk'
+        for command in (mmclone.Seal(parent), mmclone.Copy(parent, disk),
+                        mmclone.Show(parent),
+                        mmchattr.Change(disk, data_replicas=1),
+                        mmclone.Split(disk)):
+            why = base.refusal(lambda command=command: command.outcome(
+                room.bench.direct(command)))
+            if why:
+                return base.Seen('refuse', f'{command.program}: {why}')
+    return base.Seen('follow' if base.is_intact(room.at('disk'))
+                     and room.driver.clone_info(image).is_parent else 'else')
+
+
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[str]:
+    file = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield f'/proc/{os.getpid()}/fd/{file}'
+    finally:
+        os.close(file)
+
+
 _BY_USER = {
     'allow': base.Verdict(base.WORKS, 'it may be added to [gpfs] '
                           'rootless_commands; one command less runs as root'),
@@ -165,6 +195,20 @@ TRIALS = (
                        base.WRONG, 'nova-compute fails where it needs one',
                        'Take the command out of [gpfs] rootless_commands, '
                        'or mend the privileged daemon.')}),
+    base.Trial('names-below-proc', 'Do commands take /proc/PID/fd/N for the '
+               'file that is open?', names_below_proc, {
+                   'follow': base.Verdict(
+                       base.WORKS, 'root can be given what was checked and '
+                       'nothing else', 'Set [gpfs] pin_paths = True.'),
+                   'refuse': base.Verdict(
+                       base.WORKS, 'root is given paths, at which the user '
+                       'of nova-compute can put something else in time',
+                       'Leave [gpfs] pin_paths unset.'),
+                   'else': base.Verdict(
+                       base.DEGRADED, 'commands that run as root do nothing '
+                       'with [gpfs] pin_paths',
+                       'Leave [gpfs] pin_paths unset.')},
+               'names_below_proc', 'proc(5)'),
     *(base.Trial(f'user-runs-{program}', f'May this user run {program}?',
                  by_user(program), _BY_USER, _SWITCHES.get(program, ''),
                  _SOURCES.get(program, '')) for program in SAMPLES),

@@ -101,13 +101,16 @@ class DaemonTestCase(base.BaseTestCase):
 
 class ClusterTestCase(simulated.ClusterTestCase, DaemonTestCase):
 
+    pin_paths = False
+
     def make_driver(self, node, command_timeout, copy_timeout):
         options = {'mm_path': self.cluster.bin_dir(node),
                    'command_timeout': command_timeout,
-                   'copy_timeout': copy_timeout}
+                   'copy_timeout': copy_timeout,
+                   'pin_paths': self.pin_paths}
         self.start_daemon(instances_path=self.instances, **options)
         conf = cfg.ConfigOpts()
-        conf.register_opts(gpfs_conf.OPTIONS, group='gpfs')
+        gpfs_conf.register(conf)
         for name, value in options.items():
             conf.set_override(name, value, group='gpfs')
         conf.set_override('library', self.library, group='gpfs')
@@ -156,6 +159,40 @@ class TestParents(ClusterTestCase):
         self.assertRaises(errors.NotPermitted, self.gpfs.detach, link,
                           model.Ancestors.ALL)
         self.assertIsNotNone(self.gpfs.clone_info(self.disk).parent_inode)
+
+
+class TestPinned(suite.Contract, ClusterTestCase):
+    """Commands get names of what the daemon has open."""
+
+    pin_paths = True
+
+    def test_every_change_is_made(self):
+        master = self.master()
+        disk, parent = self.path('disk'), self.path('parent')
+        made = model.Change.MADE
+        self.assertEqual(made, self.gpfs.clone(master, disk))
+        self.assertEqual(made, self.gpfs.snapshot(disk, parent))
+        self.assertEqual(os.stat(parent).st_ino,
+                         self.gpfs.clone_info(disk).parent_inode)
+        self.assertEqual(made, self.gpfs.place(
+            disk, model.Placement('fast', data_replicas=1)))
+        self.assertEqual(made, self.gpfs.detach(disk, model.Ancestors.ALL))
+        self.assertEqual(made, self.gpfs.seal(disk))
+        self.assertEqual('fast', self.gpfs.attributes(disk).pool)
+
+    def test_where_commands_do_not_take_them_nothing_is_made(self):
+        plain, master = self.file('plain'), self.master()
+        self.addCleanup(self.cluster.set_switch, 'names_below_proc', 'follow')
+        self.cluster.set_switch('names_below_proc', 'refuse')
+        for change, *arguments in (
+                (self.gpfs.clone, master, self.path('disk')),
+                (self.gpfs.snapshot, plain, self.path('disk')),
+                (self.gpfs.seal, plain),
+                (self.gpfs.place, plain, model.Placement('fast'))):
+            self.assertRaises(errors.GpfsError, change, *arguments)
+            self.assertFalse(os.path.lexists(self.path('disk')))
+        self.cluster.set_switch('names_below_proc', 'follow')
+        self.assertFalse(self.gpfs.clone_info(plain).is_parent)
 
 
 class TestDaemon(DaemonTestCase):

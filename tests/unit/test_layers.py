@@ -30,8 +30,8 @@ VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
     'capacity', 'collection', 'conf', 'conf_health', 'conf_images',
-    'conf_policies', 'digest', 'guard', 'health', 'hosts', 'identity',
-    'image_access', 'image_location',
+    'conf_policies', 'conf_privileged', 'digest', 'guard', 'health', 'hosts',
+    'identity', 'image_access', 'image_location',
     'image_store', 'incoming', 'locality', 'lookup', 'master_record',
     'masters', 'mm', 'mmdriver', 'offer', 'parents', 'pending_splits',
     'placements', 'policy', 'printable', 'privsep', 'probe', 'qcow2',
@@ -42,9 +42,11 @@ BELOW_NOVA = GPFS | {
 #: in no row but its own: it and the product meet at argv.
 MAY_IMPORT = {
     '': frozenset(),
-    'conf': frozenset({'conf_health', 'conf_images', 'conf_policies'}),
+    'conf': frozenset({'conf_health', 'conf_images', 'conf_policies',
+                       'conf_privileged'}),
     'conf_health': frozenset(),
     'conf_images': frozenset(),
+    'conf_privileged': frozenset(),
     'conf_policies': VALUES | {'mm', 'policy'},
     'errors': frozenset({'printable'}),
     'printable': frozenset(),
@@ -57,8 +59,11 @@ MAY_IMPORT = {
     'run': VALUES | {'mm', 'printable'},
     'nova_options': frozenset(),
     'walk': VALUES,
-    'privsep': VALUES | {'mm', 'run', 'conf', 'conf_image_store',
-                         'image_store', 'layout', 'nova_options', 'walk'},
+    'pinned': VALUES | {'mm'},
+    'privsep': VALUES | {'mm', 'run', 'conf', 'pinned', 'privileged_places',
+                         'walk'},
+    'privileged_places': VALUES | {'conf', 'conf_image_store', 'image_store',
+                                   'nova_options'},
     'audit': VALUES | {'policy'},
     'driver': VALUES,
     'plan': VALUES,
@@ -128,7 +133,7 @@ ONLY = {
 
 #: Who may look at the process-wide configuration.
 READS_CONF = {'compute', 'glance', 'scheduler', 'cmd', 'config_source',
-              'privsep'}
+              'privileged_places', 'privsep'}
 
 BAD_NAMES = {'utils', 'util', 'common', 'helpers', 'helper', 'manager', 'misc'}
 

@@ -37,6 +37,7 @@ from nova_gpfs.mm import mmlscluster
 from nova_gpfs.mm import mmlsfs
 from nova_gpfs.mm import mmrestripefile
 from nova_gpfs import model
+from nova_gpfs import pinned
 from nova_gpfs import privsep
 from tests.unit import test_run
 
@@ -313,6 +314,102 @@ class TestRun(PrivsepTestCase):
         self.assertEqual(
             f'ran {" ".join(change.arguments())}\n',
             privsep.run(change).stdout)
+
+
+class TestSwap(PrivsepTestCase):
+    """The owner of a directory puts something else there after the check.
+
+    The programs do it themselves, before they look at what they were given:
+    that is the moment in which it would have to be done.
+    """
+
+    def setUp(self):
+        super().setUp()
+        cfg.CONF.set_override('pin_paths', True, 'gpfs')
+        self.elsewhere = self.useFixture(fixtures.TempDir()).path
+        self.secret = pathlib.Path(self.elsewhere, 'disk')
+        self.secret.write_text('secret')
+        self.directory('uuid')
+        self.disk = self.file('uuid/disk', 'mine')
+
+    def swaps(self, what, target):
+        """Return a script that puts a link in the place of something."""
+        return f'mv {what} {what}.moved && ln -s {target} {what}\n'
+
+    def assertSpared(self):
+        self.assertEqual('secret', self.secret.read_text())
+        self.assertEqual(['disk'], os.listdir(self.elsewhere))
+
+    def both_swaps(self):
+        """Yield scripts that swap the file, and the directory of it."""
+        for what, target in ((self.disk, self.secret),
+                             (os.path.dirname(self.disk), self.elsewhere)):
+            yield self.swaps(what, target)
+            os.unlink(what)
+            os.rename(f'{what}.moved', what)
+
+    def test_a_file_that_is_read_is_the_one_that_was_checked(self):
+        for swap in self.both_swaps():
+            self.program('mmclone', swap + 'cat $2')
+            self.assertEqual('mine',
+                             privsep.run(mmclone.Show(self.disk)).stdout)
+
+    def test_a_file_that_changes_is_the_one_that_was_checked(self):
+        changes = {mmclone.Seal(self.disk): '$2',
+                   mmclone.Split(self.disk): '$2',
+                   mmclone.Redirect(self.disk): '$2',
+                   mmrestripefile.Relocate(self.disk): '$2',
+                   mmchattr.Change(self.disk, 'fast'): '$5'}
+        for command, word in changes.items():
+            for swap in self.both_swaps():
+                self.program(command.program,
+                             f'{swap} echo changed > {word}')
+                self.assertEqual('', privsep.run(command).stderr)
+                self.assertSpared()
+
+    def test_both_files_of_a_parent_are_those_that_were_checked(self):
+        target = self.path('uuid/parent')
+        for swap in self.both_swaps():
+            self.program('mmclone', swap + 'cat $2 > $3')
+            privsep.run(mmclone.Snap(self.disk, target))
+            self.assertSpared()
+        self.assertEqual('mine', pathlib.Path(target).read_text())
+
+    def test_a_clone_is_made_where_it_was_checked(self):
+        target = self.path('uuid/clone')
+        parent = self.file('parent', 'image')
+        self.program('mmclone', self.swaps(self.path('uuid'), self.elsewhere)
+                     + 'cat $2 > $3')
+        privsep.run(mmclone.Copy(parent, target))
+        self.assertSpared()
+        self.assertEqual('image', pathlib.Path(
+            self.path('uuid.moved/clone')).read_text())
+
+    def test_what_the_command_says_is_of_the_paths_that_were_asked_for(self):
+        self.program('mmclone', 'echo "$*: out"; echo "$3: err" >&2')
+        target = self.path('uuid/new')
+        self.assertEqual(
+            model.Result(0, f'copy {self.disk} {target}: out\n',
+                         f'{target}: err\n'),
+            privsep.run(mmclone.Copy(self.disk, target)))
+        self.program('mmclone', 'sleep 30')
+        error = self.assertRaises(errors.TimedOut, privsep.run,
+                                  mmclone.Seal(self.disk))
+        self.assertIn(f'snap {self.disk}', ' '.join(error.argv))
+
+    def test_a_descriptor_with_a_longer_number_is_another_file(self):
+        names = {'/a': '/proc/1/fd/3', '/b': '/proc/1/fd/31'}
+        self.assertEqual(
+            ('result', ('/a /b /a: /proc/1/fd/32', 5)),
+            pinned.restored(('result', ('/proc/1/fd/3 /proc/1/fd/31 '
+                                        '/proc/1/fd/3: /proc/1/fd/32', 5)),
+                            names))
+
+    def test_nothing_stays_open(self):
+        before = os.listdir('/proc/self/fd')
+        privsep.run(mmclone.Copy(self.disk, self.path('uuid/new')))
+        self.assertRefused(mmclone.Seal(self.path('uuid/disk/below')))
+        self.assertEqual(before, os.listdir('/proc/self/fd'))
 
 
 class TestForgedRequests(PrivsepTestCase):

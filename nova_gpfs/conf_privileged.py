@@ -1,0 +1,45 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Options of ``[gpfs]`` for the privileged daemon."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+OPTIONS: list[cfg.Opt] = [
+    cfg.BoolOpt(
+        'pin_paths',
+        default=False,
+        help="""
+Give mm commands that run as root the very files that were checked.
+
+The privileged daemon opens each file and directory, checks what it has opened,
+and names it to the command as ``/proc/PID/fd/N``. Nobody can then put another
+file, or a symbolic link, in the place of what was checked before the command
+looks at it. Without this, whoever owns a directory below ``instances_path``,
+which is the user of nova-compute, can win such a race.
+
+It is not documented whether the mm commands of every release take such names.
+``nova-gpfs check`` as root tries it out (``names-below-proc``); set this where
+that works. Where it does not, commands fail and nothing is changed.
+
+Possible values:
+
+* ``False``: commands get the paths as they are.
+* ``True``: they get names of what was checked.
+
+Related options:
+
+* ``[gpfs] rootless_commands``: other commands do not run as root.
+"""),
+]
