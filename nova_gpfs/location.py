@@ -79,8 +79,10 @@ def _mount_table() -> str:
 
 
 def gpfs_device(mount_table: str, path: str) -> str | None:
-    """Return the GPFS device mounted over ``path``, None if none is.
+    """Return the GPFS device mounted over a real path, None if none is.
 
+    The table has real paths as well, so no mount point is looked at: one of
+    another file system, which does not answer, would keep the caller waiting.
     The first column of a GPFS mount is the bare name of the file system and
     the third is ``gpfs``, as in "scratch /fs/scratch gpfs rw,relatime 0 0"
     (recorded by treydock/gpfs_exporter, mount_test.go).
@@ -89,7 +91,7 @@ def gpfs_device(mount_table: str, path: str) -> str | None:
     for line in mount_table.splitlines():
         device, mount_point, kind = (line.split() + ['', '', ''])[:3]
         mount_point = mount_point.replace('\\040', ' ')
-        if _covers(mount_point, path) and len(mount_point) >= len(best[1]):
+        if _is_below(mount_point, path) and len(mount_point) >= len(best[1]):
             best = (device, mount_point, kind)
     device, _mount_point, kind = best
     return device.removeprefix('/dev/') if kind == 'gpfs' else None
@@ -99,5 +101,8 @@ def _covers(mount_point: str, path: str) -> bool:
     """Whether ``path`` lies below a mount point, symlinks resolved."""
     if not mount_point:
         return False
-    top = os.path.realpath(mount_point)
-    return os.path.commonpath([top, os.path.realpath(path)]) == top
+    return _is_below(os.path.realpath(mount_point), os.path.realpath(path))
+
+
+def _is_below(top: str, path: str) -> bool:
+    return bool(top) and f'{path}/'.startswith(top.rstrip('/') + '/')

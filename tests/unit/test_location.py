@@ -12,6 +12,7 @@
 
 """Reading the mount table."""
 
+import fixtures
 from oslotest import base
 
 from nova_gpfs import location
@@ -53,3 +54,12 @@ class GpfsDeviceTest(base.BaseTestCase):
     def test_an_empty_or_broken_table_covers_nothing(self):
         self.assertIsNone(location.gpfs_device('', '/fs/scratch'))
         self.assertIsNone(location.gpfs_device('x\n\ny z\n', '/fs/scratch'))
+
+    def test_no_mount_point_is_looked_at(self):
+        """One that does not answer would keep nova-compute waiting."""
+        looked = []
+        self.useFixture(fixtures.MonkeyPatch('os.lstat', looked.append))
+        self.useFixture(fixtures.MonkeyPatch('os.stat', looked.append))
+        self.assertEqual('scratch', location.gpfs_device(
+            TABLE, '/fs/scratch/nova/instances'))
+        self.assertEqual([], looked)
