@@ -1,0 +1,353 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Each fault, with each call of each thing that the storage is asked for.
+
+Whatever happens, there is a result or one typed error; what was there is
+there, byte for byte; what failed has left nothing that could be taken for a
+result; nothing is written below an empty mount point; and once the cluster is
+well, the same object does the same thing, without a restart.
+"""
+
+import itertools
+import os
+import pathlib
+import shutil
+import tempfile
+
+from oslotest import base
+
+from nova_gpfs import errors
+from nova_gpfs import layout
+from nova_gpfs import model
+from nova_gpfs import plan
+from nova_gpfs.sim import cluster
+from nova_gpfs.sim import spec
+from nova_gpfs import storage
+from tests import refusing
+from tests import sick
+
+KIB = 1024
+CONTENT = b'content of the image\n' * 4 * KIB
+FAST = model.Placement('fast', data_replicas=1)
+OWNER = '11111111-2222-4333-8444-555555555555'
+
+
+class SickTestCase(base.BaseTestCase):
+
+    def setUp(self):
+        super().setUp()
+        top = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, top)
+        system = spec.standard_file_system()
+        system.filesets.append(spec.Fileset('full', 'full', hard=64 * KIB))
+        self.cluster = cluster.create(
+            os.path.join(top, 'sim'), spec.Spec(file_systems=[system]))
+        self.instances = os.path.join(self.cluster.mount_point('fs0'), 'nova',
+                                      'instances')
+        os.mkdir(self.instances)
+        self.transport = sick.Transport(self.cluster, self.instances)
+        self.gpfs = sick.driver(self.transport)
+        self.numbers = itertools.count()
+
+    def file(self, name):
+        path = self.path(name)
+        pathlib.Path(path).write_bytes(CONTENT)
+        return path
+
+    def path(self, name):
+        return os.path.join(self.instances, f'{name}{next(self.numbers)}')
+
+    def read(self, path):
+        return pathlib.Path(path).read_bytes()
+
+    def calls_of(self, work):
+        """Return how many commands something takes when all is well."""
+        self.transport.heal()
+        work()
+        return self.transport.count
+
+    def attempt(self, work):
+        """Return the error of something, None if it has come to an end."""
+        try:
+            work()
+        except errors.GpfsError as error:
+            self.assertTrue(str(error).isprintable())
+            self.assertIn(error.next_step, str(error))
+            return error
+        return None
+
+
+class DriverTest(SickTestCase):
+    """Each method of the driver."""
+
+    def setUp(self):
+        super().setUp()
+        self.parent = self.file('parent')
+        self.gpfs.seal(self.parent)
+
+    def disk(self):
+        path = self.path('disk')
+        self.gpfs.clone(self.parent, path)
+        return path
+
+    def questions(self):
+        disk = self.disk()
+        return {
+            'cluster': self.gpfs.cluster,
+            'file_system': lambda: self.gpfs.file_system('fs0'),
+            'file_systems': self.gpfs.file_systems,
+            'pools': lambda: self.gpfs.pools('fs0'),
+            'filesets': lambda: self.gpfs.filesets('fs0'),
+            'disks': lambda: self.gpfs.disks('fs0'),
+            'quota': lambda: self.gpfs.quota('fs0', 'full'),
+            'attributes': lambda: self.gpfs.attributes(disk),
+            'clone_info': lambda: self.gpfs.clone_info(disk)}
+
+    def changes(self):
+        """Return for each change what makes it a place to happen in.
+
+        That returns the change, the paths that must hold the content in any
+        case, and the one that it makes, if any.
+        """
+        def seal():
+            path = self.file('file')
+            return lambda: self.gpfs.seal(path), [path], None
+
+        def snapshot():
+            path, parent = self.disk(), self.path('parent')
+            return (lambda: self.gpfs.snapshot(path, parent), [path],
+                    parent)
+
+        def clone():
+            path = self.path('disk')
+            return lambda: self.gpfs.clone(self.parent, path), [], path
+
+        def detach(ancestors):
+            path = self.disk()
+            return lambda: self.gpfs.detach(path, ancestors), [path], None
+
+        def place():
+            path = self.file('file')
+            return lambda: self.gpfs.place(path, FAST), [path], None
+
+        def relocate():
+            path = self.file('file')
+            return lambda: self.gpfs.relocate(path), [path], None
+
+        return {'seal': seal, 'snapshot': snapshot, 'clone': clone,
+                'detach all': lambda: detach(model.Ancestors.ALL),
+                'detach parent': lambda: detach(model.Ancestors.PARENT),
+                'place': place, 'relocate': relocate}
+
+    def test_every_method_of_the_driver_is_here(self):
+        here = {name.partition(' ')[0] for name in (*self.questions(),
+                                                    *self.changes())}
+        # detach_part runs no command, see tests.unit.test_libgpfs.
+        self.assertEqual(type(self.gpfs).__abstractmethods__
+                         | {name for kind in type(self.gpfs).__mro__ for name
+                            in getattr(kind, '__abstractmethods__', ())},
+                         here | {'detach_part'})
+
+    def test_a_question_has_an_answer_or_a_typed_error(self):
+        for name, ask in self.questions().items():
+            right = ask()
+            for fault, number in self.faults(self.calls_of(ask)):
+                with self.subTest(ask=name, fault=fault, call=number):
+                    given = []
+                    error = self.attempt(lambda: given.append(ask()))
+                    if not error:
+                        self.assertSound(name, right, given[0], fault)
+                    sick.cure(self.transport)
+                    self.assertEqual(right, ask())
+
+    def assertSound(self, name, right, given, fault):
+        """Require the right answer, but for what is known to be optional."""
+        if name == 'disks':
+            # Who serves them may be unknown.
+            right = [disk.name for disk in right]
+            given = [disk.name for disk in given]
+        if name == 'cluster':
+            # It is told of a daemon that is down.
+            right, given = right.id, given.id
+        self.assertEqual(right, given, fault)
+
+    def test_a_change_is_made_or_a_typed_error_and_made_later(self):
+        for name, prepare in self.changes().items():
+            change, _kept, _made = prepare()
+            for fault, number in self.faults(self.calls_of(change), prepare):
+                with self.subTest(change=name, fault=fault, call=number):
+                    change, kept, made = self.prepared
+                    error = self.attempt(change)
+                    sick.cure(self.transport)
+                    self.assertWhole(kept, made, error)
+                    if error and made and os.path.lexists(made):
+                        # Only once nobody knew how it had ended.
+                        os.unlink(made)
+                    if error:
+                        change()
+                    self.assertWhole(kept, made, None)
+
+    def assertWhole(self, kept, made, error):
+        for path in kept:
+            self.assertEqual(CONTENT, self.read(path))
+        if made and (error is None or os.path.lexists(made)):
+            self.assertEqual(CONTENT, self.read(made))
+        self.assertEqual(CONTENT, self.read(self.parent))
+
+    def faults(self, calls, prepare=None):
+        """Yield name and call of each fault, after it has been set."""
+        for number in range(1, calls + 1):
+            for name, fault in {**sick.HARMLESS, **sick.ONCE,
+                                **sick.LASTING}.items():
+                self.transport.heal()
+                if prepare:
+                    self.prepared = prepare()
+                self.transport.spoil(fault, number)
+                yield name, number
+
+
+class OperationsTest(SickTestCase):
+    """What a compute host does, with all that stands above the driver."""
+
+    def setUp(self):
+        super().setUp()
+        well = sick.driver(sick.Transport(self.cluster, self.instances))
+        self.useFixture(refusing.Unlink(well))
+        self.layout = layout.Layout(self.instances)
+        self.storage = self.storage_of(leftover_age=86400.0)
+        self.master, _made = self.storage.masters.ensure('key', self.fill)
+
+    def storage_of(self, leftover_age):
+        made = storage.Storage(
+            self.gpfs, self.layout, copy=shutil.copyfile, require_clone=True,
+            leftover_age=leftover_age)
+        made.guard.establish()
+        return made
+
+    def fill(self, path):
+        pathlib.Path(path).write_bytes(CONTENT)
+        return plan.MasterInfo(plan.RAW, len(CONTENT))
+
+    def instance(self):
+        directory = self.path('instance')
+        os.mkdir(directory)
+        return directory
+
+    def disk(self, placement=model.Placement()):
+        path = os.path.join(self.instance(), 'disk')
+        with self.storage.new_disk(self.master, path, placement):
+            pass
+        return path
+
+    # Each returns what is done, and the files that are there in any case and
+    # the ones that are made.
+
+    def make_master(self, placement):
+        key = f'image{next(self.numbers)}'
+        made = os.path.join(self.layout.master(
+            layout.placed_key(key, placement.pool, placement.data_replicas,
+                              placement.metadata_replicas)), 'image')
+        return lambda: self.storage.masters.ensure(
+            key, self.fill, placement), [], made
+
+    def make_placed_sibling(self):
+        key = f'image{next(self.numbers)}'
+        first, _made = self.storage.masters.ensure(key, self.fill)
+        made = os.path.join(self.layout.master(layout.placed_key(
+            key, FAST.pool, FAST.data_replicas, None)), 'image')
+        return (lambda: self.storage.masters.ensure(key, self.fill, FAST),
+                [first.path], made)
+
+    def make_disk(self):
+        path = os.path.join(self.instance(), 'disk')
+
+        def work():
+            with self.storage.new_disk_of(
+                    lambda: self.storage.masters.ensure('key', self.fill)[0],
+                    path, FAST):
+                pass
+        return work, [], path
+
+    def make_double(self):
+        source, target = self.disk(), os.path.join(self.instance(), 'disk')
+        return (lambda: self.storage.double(OWNER, source, target),
+                [source], target)
+
+    def flatten(self):
+        path = self.disk()
+        return lambda: self.storage.flatten(OWNER, path), [path], None
+
+    def move(self):
+        path = self.disk()
+        return (lambda: self.storage.move(path, model.Placement(), FAST),
+                [path], None)
+
+    # Each with a cluster of its own, which stays small.
+
+    def test_making_a_master(self):
+        self.try_all(lambda: self.make_master(FAST))
+
+    def test_making_the_master_of_another_placement(self):
+        self.try_all(self.make_placed_sibling)
+
+    def test_making_a_disk(self):
+        self.try_all(self.make_disk)
+
+    def test_making_a_second_disk_of_one(self):
+        self.try_all(self.make_double)
+
+    def test_taking_a_disk_off_its_master(self):
+        self.try_all(self.flatten)
+
+    def test_moving_a_disk_to_another_pool(self):
+        self.try_all(self.move)
+
+    def try_all(self, prepare):
+        """Do something once with each fault at each of its commands."""
+        work, _kept, _made = prepare()
+        for number in range(1, self.calls_of(work) + 1):
+            for name, fault in sick.DIFFERENT.items():
+                with self.subTest(fault=name, call=number):
+                    self.try_out(prepare, fault, number,
+                                 name in sick.HARMLESS)
+        self.try_unmounted(prepare)
+        self.assertEqual([], self.cluster.check())
+        # What could not be removed while GPFS was away.
+        self.storage_of(leftover_age=0.0).masters.sweep()
+        self.assertEqual([], os.listdir(self.layout.incoming))
+
+    def try_out(self, prepare, fault, number, harmless):
+        work, kept, made = prepare()
+        self.transport.spoil(fault, number)
+        error = self.attempt(work)
+        self.assertFalse(harmless and error)
+        sick.cure(self.transport)
+        for path in kept:
+            self.assertEqual(CONTENT, self.read(path))
+        if made:
+            # A name is there with all of it, or it is not there.
+            self.assertEqual(error is None, os.path.lexists(made))
+        if error:
+            work()
+        for path in (*kept, *filter(None, [made])):
+            self.assertEqual(CONTENT, self.read(path))
+
+    def try_unmounted(self, prepare):
+        """Do it while nothing is mounted, which is noticed at once."""
+        work, kept, made = prepare()
+        sick.befall(self.transport, sick.unmount)
+        self.assertIsInstance(self.attempt(work), errors.NotMounted)
+        sick.cure(self.transport)
+        work()
+        for path in (*kept, *filter(None, [made])):
+            self.assertEqual(CONTENT, self.read(path))

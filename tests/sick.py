@@ -1,0 +1,212 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""mm commands of a simulated cluster, in this process, of which some fail.
+
+A fault comes with one call of a command, or begins with it and stays until
+the cluster heals. Everything behind the transport is the real thing.
+"""
+
+import os
+
+from nova_gpfs import errors
+from nova_gpfs import mmdriver
+from nova_gpfs import model
+from nova_gpfs.sim import call as calls
+from nova_gpfs.sim import program
+from nova_gpfs.sim import store
+
+NODE = 'node1'
+
+
+class Transport:
+    """Runs each command; the fault comes with call number ``at`` from now."""
+
+    def __init__(self, cluster, instances_path):
+        self.cluster = cluster
+        self.instances_path = instances_path
+        self.heal()
+
+    def heal(self):
+        """Let all be well from now on, and begin to count again."""
+        self.count, self.at, self.fault = 0, 0, None
+        self.is_changed = False
+
+    def spoil(self, fault, at):
+        self.count, self.at, self.fault = 0, at, fault
+
+    def __call__(self, command):
+        self.count += 1
+        if self.count != self.at:
+            return self.serve(command)
+        return self.fault(self, command)
+
+    def serve(self, command):
+        name, *arguments = command.argv()
+        with store.Store(self.cluster.directory) as state:
+            call = calls.Call(name, NODE, arguments, state)
+            program.serve(call)
+        return model.Result(call.code, _text(call.out), _text(call.err))
+
+
+def _text(lines):
+    return ''.join(f'{line}\n' for line in lines)
+
+
+def driver(transport):
+    """Return the real driver over it."""
+    return mmdriver.MmDriver(transport, _nothing_to_give)
+
+
+def _nothing_to_give(path):
+    raise AssertionError(f'{path} was made by another user')
+
+
+def says(code, text, after=False):
+    """A command that fails, before or after it has done its work."""
+    def fault(transport, command):
+        if after:
+            transport.serve(command)
+        return model.Result(code, '', f'{command.program}: {text}\n')
+    return fault
+
+
+def raises(error, after=False):
+    """A command of whose end nothing is known."""
+    def fault(transport, command):
+        if after:
+            transport.serve(command)
+        raise error(command)
+    return fault
+
+
+def prints(change):
+    """A command that works, and prints something else than it should."""
+    def fault(transport, command):
+        found = transport.serve(command)
+        return model.Result(found.rc, change(found.stdout), found.stderr)
+    return fault
+
+
+def becomes(change):
+    """Something that befalls the cluster, just before a command."""
+    def fault(transport, command):
+        befall(transport, change)
+        return transport.serve(command)
+    return fault
+
+
+def befall(transport, change):
+    """Let something happen that ``cure`` is to undo."""
+    transport.is_changed = True
+    change(transport)
+
+
+def _late(command):
+    return errors.TimedOut(command.argv(), 1.0)
+
+
+def _state(name):
+    return becomes(lambda transport: transport.cluster.set_node_state(
+        NODE, name))
+
+
+def _condition(kind):
+    return becomes(lambda transport: transport.cluster.faults.add_condition(
+        kind, fs='fs0'))
+
+
+def unmount(transport):
+    """Leave what an installer may have made before GPFS was mounted."""
+    transport.cluster.unmount('fs0')
+    os.makedirs(os.path.join(transport.instances_path, '_gpfs', 'masters'))
+
+
+def _columns(text):
+    """Return output as a newer release may print it."""
+    return ''.join(
+        line.rstrip('\n') + ('aNewColumn:another:' if ':HEADER:' in line
+                             else 'new:a%3Ab:') + '\n'
+        if line.count(':') > 5 and line.split(':')[2:3] in (
+            ['HEADER'], ['0']) else line
+        for line in text.splitlines(keepends=True))
+
+
+def _truncated(text):
+    return '\n'.join(line if ':HEADER:' in line else line[:len(line) // 2]
+                     for line in text.split('\n'))
+
+
+#: Nobody notices.
+HARMLESS = {'more columns': prints(_columns)}
+
+#: One command fails, in one way or another.
+ONCE = {
+    'an unknown failure': says(5, 'Input/output error'),
+    'an unknown failure, and yet done': says(5, 'Boo', after=True),
+    'an error text with exit code 0': says(0, 'Input/output error'),
+    'success, and nothing done': lambda transport, command: model.Result(
+        0, '', ''),
+    'killed': says(-9, ''),
+    'killed when it was done': says(-9, '', after=True),
+    'too late': raises(_late),
+    'too late, and yet done': raises(_late, after=True),
+    'no such program': raises(lambda command: errors.ProgramMissing(
+        command.program)),
+    'not permitted': says(1, 'Operation not permitted'),
+    'garbage': prints(lambda text: '\udcff\udcfe %zz :::: \x00 <html>'),
+    'truncated': prints(_truncated),
+    'silence': prints(lambda text: ''),
+    'no space': says(28, 'No space left on device'),
+    'quota': says(122, 'Disk quota exceeded'),
+    'read-only': says(30, 'Read-only file system'),
+    'stale': says(116, 'Stale file handle'),
+    'not mounted': says(1, 'File system fs0 is not mounted.'),
+    'down': says(1, 'GPFS is down on this node.'),
+}
+
+#: The cluster falls ill and stays so.
+LASTING = {
+    'daemon down': _state('down'),
+    'quorum lost': _state('quorum-lost'),
+    'expelled': _state('expelled'),
+    'unmounted': becomes(unmount),
+    'handles stale': _condition('stale'),
+    'full': _condition('no-space'),
+    'over quota': _condition('quota'),
+}
+
+#: Those that differ to what stands above the driver.
+DIFFERENT = {**HARMLESS, **LASTING, **{name: ONCE[name] for name in (
+    'an unknown failure', 'an unknown failure, and yet done',
+    'success, and nothing done', 'too late', 'too late, and yet done',
+    'no space', 'read-only')}}
+
+
+def cure(transport):
+    """Undo whatever has befallen the cluster.
+
+    :raises OSError: something was written below the empty mount point
+    """
+    changed = transport.is_changed
+    transport.heal()
+    if not changed:
+        return
+    transport.cluster.set_node_state(NODE, 'up')
+    transport.cluster.faults.clear()
+    mount = transport.cluster.mount_point('fs0')
+    if not os.path.islink(mount):
+        below = os.path.relpath(transport.instances_path, mount)
+        for part in (f'{below}/_gpfs/masters', f'{below}/_gpfs', below,
+                     os.path.dirname(below)):
+            os.rmdir(os.path.join(mount, part))
+        transport.cluster.mount('fs0')
