@@ -50,19 +50,20 @@ def renamed(command: base.Command[T],
     return dataclasses.replace(command, **paths)
 
 
-def restored(answer: T, names: Mapping[str, str]) -> T:
+def restored(answer: tuple[Any, ...],
+             names: Mapping[str, str]) -> tuple[Any, ...]:
     """Return what a command has come to, in the paths that were asked for.
 
-    :param answer: a text, or tuples of texts and other values
+    :param answer: texts, tuples of them, and other values
     """
-    if isinstance(answer, tuple):
-        restored_all: Any = tuple(restored(each, names) for each in answer)
-        return restored_all
-    if isinstance(answer, str):
-        text: Any = answer
+    return tuple(_restored(each, names) for each in answer)
+
+
+def _restored(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, tuple):
+        return restored(value, names)
+    if isinstance(value, str):
         for path, pinned in names.items():
             # A longer number is another file.
-            text = re.sub(re.escape(pinned) + r'(?!\w)',
-                          lambda _found, path=path: path, text)
-        return text
-    return answer
+            value = path.join(re.split(re.escape(pinned) + r'(?!\w)', value))
+    return value
