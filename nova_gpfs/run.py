@@ -164,8 +164,8 @@ def _start(argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
     Not by processutils.execute: that always passes a preexec_fn, for which
     Python has to fork all of nova-compute where it could use vfork(2).
     """
-    # A privileged daemon has no umask.
-    return subprocess.Popen(
+    # A privileged daemon has no umask. There is no shell (B603), see above.
+    return subprocess.Popen(  # nosec B603
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, cwd='/', env=_environment(),
         start_new_session=True, umask=0o022)
