@@ -90,7 +90,7 @@ class ImageAccess:
         :raises errors.NotPermitted: it is no file that this user may read
         :raises errors.GpfsError: it cannot be told
         """
-        scheme = uri.partition('://')[0]
+        scheme = uri.partition('://')[0] if '://' in uri else ''
         if scheme == image_location.SCHEME and self.store:
             found = self._in_store(self.store, uri, image_id)
         elif scheme == 'file' and self.directories:
@@ -133,7 +133,8 @@ class ImageAccess:
         named = image_location.parse_uri(uri)
         if not named.is_in(self.require_here(store.directory)):
             raise errors.CannotClone(
-                f'{uri} is in another cluster, file system or fileset')
+                f'{image_location.shown(uri)} is in another cluster, file '
+                'system or fileset')
         _require_same(named.image_id, image_id, uri)
         return image_store.open_image(store, image_id)
 
@@ -143,7 +144,7 @@ class ImageAccess:
         directory, name = os.path.split(path)
         if directory not in self.directories:
             raise errors.CannotClone(
-                f'{uri!r:.200} is in no directory of [gpfs] '
+                f'{image_location.shown(uri)} is in no directory of [gpfs] '
                 'image_file_directories')
         _require_same(name, image_id, uri)
         self.require_here(directory)
@@ -160,4 +161,5 @@ def _require_same(named: str, image_id: str, uri: str) -> None:
     """
     if named != image_id:
         raise errors.InvalidName(
-            f'{uri!r:.200} is a location of image {image_id!r:.100}')
+            f'{image_location.shown(uri)} is a location of image '
+            f'{image_id!r:.100}')

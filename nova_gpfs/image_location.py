@@ -77,12 +77,22 @@ def parse_uri(uri: str) -> ImageLocation:
     scheme, separator, rest = uri.partition('://')
     parts = [parse.unquote(part) for part in rest.split('/')]
     if (scheme, separator) != (SCHEME, '://') or len(parts) != 4:
-        raise errors.InvalidName(f'{uri!r:.200} is no location on GPFS')
+        raise errors.InvalidName(f'{shown(uri)} is no location on GPFS')
     cluster_id, file_system, fileset, image_id = parts
     found = ImageLocation(cluster_id, file_system, fileset, _uuid(image_id))
     if not all(parts) or found.uri != uri:
-        raise errors.InvalidName(f'{uri!r:.200} is no location on GPFS')
+        raise errors.InvalidName(f'{shown(uri)} is no location on GPFS')
     return found
+
+
+def shown(uri: str) -> str:
+    """Return a location as it may be logged: who may use it is left out.
+
+    Locations of other stores have a user and a password before the host.
+    """
+    scheme, separator, rest = uri.partition('://')
+    host = rest.rpartition('@')[2]
+    return f'{scheme if separator else ""}{separator}{host}'[:200]
 
 
 def _uuid(text: str) -> str:

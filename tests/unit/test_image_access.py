@@ -75,6 +75,18 @@ class AccessTestCase(base.BaseTestCase):
             return os.read(found.descriptor, 100)
 
 
+class SecretTest(AccessTestCase):
+
+    def test_no_password_of_a_location_is_told(self):
+        for uri in (f'gpfs://me:SECRET@1/fs0/nova/{IMAGE}',
+                    f'file://me:SECRET@{self.files}/{IMAGE}',
+                    f'swift+https://me:SECRET@keystone/{IMAGE}',
+                    's3+https://KEY:SECRET@s3/bucket', 'SECRET',
+                    f'file://{self.files}/me:SECRET@{IMAGE}'):
+            error = self.assertRaises(errors.GpfsError, self.open, uri)
+            self.assertNotIn('SECRET', str(error))
+
+
 class GpfsLocationTest(AccessTestCase):
 
     def test_the_images_own_file_is_opened(self):

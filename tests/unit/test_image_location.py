@@ -66,6 +66,16 @@ class ImageLocationTest(base.BaseTestCase):
             self.assertRaises(errors.InvalidName, image_location.parse_uri,
                               uri)
 
+    def test_who_may_use_a_location_is_not_shown(self):
+        for uri in ('gpfs://me:SECRET@7071/fs0/cloud/x',
+                    'file://me:SECRET@host/x', 'gpfs://SECRET@/@/x',
+                    'http://me:SECRET@with-an-at@host/x'):
+            self.assertNotIn('SECRET', image_location.shown(uri))
+            error = self.assertRaises(errors.InvalidName,
+                                      image_location.parse_uri, uri)
+            self.assertNotIn('SECRET', str(error))
+        self.assertEqual('file:///a/b', image_location.shown('file:///a/b'))
+
     @hypothesis.given(strategies.text())
     def test_any_text_is_a_location_or_refused(self, text):
         try:
