@@ -192,7 +192,7 @@ def _read(path: str) -> dict[str, Any] | None:
 def _write(path: str, fields: dict[str, Any]) -> None:
     temporary = f'{path}.{uuid.uuid4().hex}.new'
     try:
-        with open(temporary, 'x', encoding='utf-8') as entry:
+        with record_file.new(temporary) as entry:
             entry.write(json.dumps(fields, indent=1) + '\n')
         os.rename(temporary, path)
     except BaseException:

@@ -105,7 +105,7 @@ def write(room: str, key: str, master: Master) -> None:
               'placement': dataclasses.asdict(master.placement),
               'digest': master.digest,
               'info': dataclasses.asdict(master.info)}
-    with open(os.path.join(room, INFO), 'x', encoding='utf-8') as f:
+    with record_file.new(os.path.join(room, INFO)) as f:
         f.write(json.dumps(fields, indent=1) + '\n')
         f.flush()
         os.fsync(f.fileno())

@@ -115,7 +115,7 @@ def write(directory: str, record: Record) -> None:
               'disks': {name: _asked(placement)
                         for name, placement in record.disks.items()},
               'blocks_in': record.blocks_in}
-    with open(temporary, 'x', encoding='utf-8') as f:
+    with record_file.new(temporary) as f:
         f.write(json.dumps(fields, indent=1) + '\n')
         f.flush()
         os.fsync(f.fileno())

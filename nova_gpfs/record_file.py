@@ -27,12 +27,15 @@ import json
 import os
 import stat
 import typing
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 T = TypeVar('T')
 
 #: No record comes near to this, in bytes.
 LARGEST = 2 ** 20
+
+# Whatever umask nova-compute was started with.
+_MODE = 0o644
 
 # Of a symbolic link, a socket and a directory.
 _NO_FILE = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
@@ -67,6 +70,17 @@ def _object(text: bytes) -> dict[str, Any]:
     except RecursionError:
         raise ValueError('too deep') from None
     return table(found, 'the record')
+
+
+def new(path: str) -> TextIO:
+    """Make a file to write a record to, which others may read at most.
+
+    :raises FileExistsError: there is one
+    """
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, _MODE)
+
+    return open(path, 'x', encoding='utf-8', opener=opener)
 
 
 def table(value: Any, what: str) -> dict[str, Any]:
