@@ -1,0 +1,111 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Images that are made to read or write what is none of their owner's.
+
+Each is offered as the file that Glance has beside the instances, and when it
+was not taken from there, as a download. Nova's own code looks at the latter.
+"""
+
+import os
+
+from nova import context
+from nova import exception
+from nova.virt.libvirt import utils as libvirt_utils
+
+from nova_gpfs.compute import fetching
+from tests.functional import cloud
+from tests.functional import shared_store
+
+VMDK = ('# Disk DescriptorFile\nversion=1\nCID=fffffffe\n'
+        'parentCID=ffffffff\ncreateType="monolithicFlat"\n'
+        'RW 2048 FLAT "/etc/passwd" 0\n')
+
+
+class HostileImagesTest(shared_store.SharedStoreTestCase):
+
+    force_raw_images = True
+
+    def _configure(self):
+        super()._configure()
+        self.flags(force_raw_images=self.force_raw_images)
+
+    def create(self, *arguments):
+        """Return what qemu-img makes with these options of create."""
+        path = os.path.join(self.directory, 'hostile')
+        *options, size = arguments
+        cloud.qemu_img('create', '-f', *options, path, size)
+        return cloud.read(path)
+
+    def polyglot(self):
+        """Return what is qcow2 to one reader and an ISO 9660 to another."""
+        image = bytearray(self.qcow2.ljust(0x9000, b'\0'))
+        image[0x8000:0x8006] = b'\x01CD001'
+        return bytes(image)
+
+    def images(self):
+        """Return the format that is claimed and the data, by what it is."""
+        secret = os.path.join(self.directory, 'secret')
+        with open(secret, 'wb') as f:
+            f.write(b'secret' * 1000)
+        wrong = bytearray(self.qcow2)
+        wrong[24:32] = (2 ** 63).to_bytes(8, 'big')
+        return {
+            'a backing file': ('qcow2', self.create(
+                'qcow2', '-b', secret, '-F', 'raw', '1M')),
+            'a data file': ('qcow2', self.create(
+                'qcow2', '-o', f'data_file={secret}.data,data_file_raw=on',
+                '1M')),
+            'a descriptor of another file': (
+                'vmdk', VMDK.replace('/etc/passwd', secret).encode().ljust(
+                    65536, b'\0')),
+            'qcow2 that is sold as raw': ('raw', self.qcow2),
+            'raw that is sold as qcow2': ('qcow2', b'\0' * 65536),
+            'qcow2 and something else': ('qcow2', self.polyglot()),
+            'a header and no more': ('qcow2', self.qcow2[:100]),
+            'nothing': ('qcow2', b''),
+            'more bytes than there are': ('qcow2', bytes(wrong)),
+        }
+
+    def test_each_is_refused_and_leaves_nothing(self):
+        self.qcow2, _guest_sees = cloud.qcow2_image(self.directory)
+        storage = self.computes['node1'].driver.image_backend.storage
+        for what, (disk_format, data) in self.images().items():
+            with self.subTest(image=what):
+                image_id = self.glance.add('hostile', data, disk_format)
+                image = fetching.Image(
+                    storage, libvirt_utils.fetch_image, image_id,
+                    context=context.get_admin_context(), trusted_certs=None)
+                self.assertRaises(exception.NovaException,
+                                  storage.masters.ensure, image_id, image,
+                                  clone=image.clone)
+                self.assertIn(image_id, self.glance.downloads, what)
+                for directory in (storage.layout.masters,
+                                  storage.layout.incoming):
+                    self.assertEqual([], os.listdir(directory), what)
+                self.assertEqual(data, self.glance.data(image_id))
+        self.assertEqual([], self.gpfs.check())
+        # And one that is not.
+        image_id = self.glance.add('image', self.qcow2, 'qcow2')
+        image = fetching.Image(
+            storage, libvirt_utils.fetch_image, image_id,
+            context=context.get_admin_context(), trusted_certs=None)
+        _master, made = storage.masters.ensure(image_id, image,
+                                               clone=image.clone)
+        self.assertTrue(made)
+        self.assertNotIn(image_id, self.glance.downloads)
+
+
+class HostileKeptImagesTest(HostileImagesTest):
+    """Where qcow2 stays what it is."""
+
+    force_raw_images = False
