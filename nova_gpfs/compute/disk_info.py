@@ -66,7 +66,8 @@ def _read(info_path):
 
 def _write(info_path, formats):
     temporary = info_path + '.tmp'
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+                     | os.O_NOFOLLOW, 0o644)
     with os.fdopen(handle, 'w') as info:
         info.write('%s\n' % jsonutils.dumps(formats))
         # A record that a crash has emptied makes every disk raw, which is

@@ -28,6 +28,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from oslotest import base
 
+from nova_gpfs.compute import disk_info
 from nova_gpfs import errors
 from nova_gpfs import hosts
 from nova_gpfs import identity
@@ -226,3 +227,11 @@ class TestPlanted(RecordTestCase):
             os.utime(elsewhere, (1, 1))
         incoming.touch(self.at(master_record.USED))
         self.assertEqual(1, os.stat(elsewhere).st_mtime)
+
+    def test_a_link_where_the_format_of_a_disk_is_written_leads_nowhere(self):
+        secret = self.put('secret', b'secret')
+        os.symlink(secret, self.at('disk.info.tmp'))
+        self.assertRaises(OSError, disk_info.record, self.at('disk.info'),
+                          self.at('disk'), plan.RAW, self.top)
+        with open(secret, 'rb') as f:
+            self.assertEqual(b'secret', f.read())
