@@ -39,6 +39,7 @@ _MODE = 0o644
 
 # Of a symbolic link, a socket and a directory.
 _NO_FILE = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -77,10 +78,7 @@ def new(path: str) -> TextIO:
 
     :raises FileExistsError: there is one
     """
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags, _MODE)
-
-    return open(path, 'x', encoding='utf-8', opener=opener)
+    return os.fdopen(os.open(path, _NEW, _MODE), 'w', encoding='utf-8')
 
 
 def table(value: Any, what: str) -> dict[str, Any]:
