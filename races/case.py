@@ -1,0 +1,193 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A cluster for many hosts, what they are let do on it, and what must hold."""
+
+import os
+import random
+import shutil
+
+import fixtures
+from oslotest import base
+from testtools import content
+
+from nova_gpfs import collection
+from nova_gpfs import digest
+from nova_gpfs import layout
+from nova_gpfs.sim import cluster as sim_cluster
+from nova_gpfs import storage
+from races import images
+from races import ledger
+from races import stage
+from races import verdict
+from tests.functional import contents
+from tests import local_driver
+from tests import refusing
+
+HOUR = 3600
+#: Default, the pools of gold before and after, and two replicas.
+PLACEMENTS = 4
+_CONFIGURATION = '''[DEFAULT]
+instances_path = {instances_path}
+[libvirt]
+images_type = gpfs
+[image_cache]
+manager_interval = {interval}
+remove_unused_original_minimum_age_seconds = {age}
+remove_unused_resized_minimum_age_seconds = {age}
+[oslo_concurrency]
+lock_path = {directory}
+[gpfs]
+rootless_commands = {commands}
+mm_path = {directory}
+[gpfs_policy:gold]
+pool = fast
+[gpfs_policy:silver]
+data_replicas = 2
+'''
+_COMMANDS = ('mmclone mmchattr mmgetstate mmlsattr mmlscluster mmlsconfig '
+             'mmlsdisk mmlsfileset mmlsfs mmlsnsd mmlspool mmlsquota '
+             'mmrestripefile')
+
+
+class RacesTestCase(base.BaseTestCase):
+    """``number`` hosts on one cluster; ``seed`` says what they do."""
+
+    number = 4
+    seed = 1
+    images = 2
+    #: Seconds; a master that nobody needs is removed at once with 0.
+    master_age = 0
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.stage = stage.Stage()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stage.end()
+        super().tearDownClass()
+
+    def setUp(self):
+        super().setUp()
+        self.directory = self.useFixture(fixtures.TempDir()).path
+        self.nodes = [f'node{1 + n}' for n in range(max(3, self.number))]
+        self.gpfs = sim_cluster.create(
+            os.path.join(self.directory, 'gpfs'), {'nodes': self.nodes})
+        self.instances_path = os.path.join(self.gpfs.mount_point('fs0'),
+                                           'nova', 'instances')
+        os.mkdir(self.instances_path)
+        self.layout = layout.Layout(self.instances_path)
+        self.driver = local_driver.make(self.gpfs.bin_dir('node1'))
+        self.storage = storage.Storage(
+            self.driver, self.layout, shutil.copyfile, require_clone=True,
+            leftover_age=0)
+        self.storage.guard.establish()
+        self.random = random.Random(self.seed)
+        self.addDetail('seed', content.text_content(
+            f'NOVA_GPFS_RACES_SEED={self.seed}'))
+
+    # Hosts
+
+    def configuration(self, age):
+        """Write nova.conf for hosts whose masters may go at an age."""
+        path = os.path.join(self.directory, f'nova-{age}.conf')
+        with open(path, 'w') as file:
+            file.write(_CONFIGURATION.format(
+                instances_path=self.instances_path, age=age,
+                interval=1 if age == 0 else HOUR, directory=self.directory,
+                commands=','.join(_COMMANDS.split())))
+        return path
+
+    def wish(self, number, **more):
+        """Return what a host is to be and to do; see ``host.Host``."""
+        name = self.nodes[number]
+        return {'name': name, 'mm_path': self.gpfs.bin_dir(name),
+                'config': self.configuration(self.master_age),
+                'ledgers': self.directory, 'seed': self.seed,
+                'images': self.images, **more}
+
+    def own_locks(self, number):
+        """Return a directory of locks that no other host sees."""
+        path = os.path.join(self.directory, f'locks-{number}')
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def play(self, wishes):
+        """Let hosts live, and see that each has done what it should.
+
+        Returns {instance: [image, what was written]}.
+        """
+        return self.disks_of(self.stage.play(list(wishes)))
+
+    def disks_of(self, heard):
+        self.assertEqual([], [failure for one in heard
+                              for failure in one['failures']])
+        disks = {}
+        for one in heard:
+            disks.update(one['disks'])
+        return disks
+
+    # What must hold
+
+    def verdict(self):
+        return verdict.Verdict(ledger.read(self.directory), PLACEMENTS)
+
+    def assert_no_needless_work(self):
+        """What locks are for, which hosts see of each other."""
+        found = self.verdict()
+        self.assertEqual([], list(found.needless_downloads()))
+        self.assertEqual([], list(found.downloads_at_once()))
+        self.assertEqual([], list(found.starved()))
+
+    def assert_no_damage(self, disks):
+        """Every master and disk is what it should be, and nothing else is."""
+        self.assertEqual([], self.gpfs.check())
+        self.assert_masters_are_whole()
+        for name, (number, written) in disks.items():
+            path = os.path.join(self.instances_path, name, 'disk')
+            self.assertEqual(images.disk(images.Image(number), written),
+                             contents.of(path), path)
+        self.assertEqual(
+            set(disks), set(os.listdir(self.instances_path)) - {'_gpfs'})
+        for name in disks:
+            self.assertLessEqual(
+                set(os.listdir(os.path.join(self.instances_path, name))),
+                {'disk', 'disk.info', 'gpfs.json'})
+
+    def assert_masters_are_whole(self):
+        expected = {image.key: image.content for image in
+                    map(images.Image, range(self.images))}
+        for _name, master in self.storage.masters.all():
+            self.assertTrue(self.driver.clone_info(master.path).is_parent)
+            self.assertEqual(master.digest, digest.of_file(master.path))
+            self.assertEqual(expected[master.base],
+                             contents.of(master.path))
+
+    def assert_nothing_is_left(self, disks):
+        """Once all instances are deleted, two days later."""
+        with refusing.Unlink(self.driver):
+            for name in disks:
+                self.storage.trash.discard(
+                    os.path.join(self.instances_path, name))
+                self.storage.parents.forget(name)
+            for _time in range(2):
+                for sweep in (self.storage.masters, self.storage.parents,
+                              self.storage.trash):
+                    sweep.sweep()
+                self.storage.collection.collect(collection.Ages(0, 0))
+        self.assertEqual(['_gpfs'], os.listdir(self.instances_path))
+        for path in (self.layout.incoming, self.layout.masters,
+                     self.layout.leaving, self.layout.parents,
+                     self.layout.trash):
+            self.assertEqual([], os.listdir(path), path)
+        self.assertEqual([], self.gpfs.check())
