@@ -108,9 +108,9 @@ class RacesTestCase(base.BaseTestCase):
                 commands=','.join(_COMMANDS.split())))
         return path
 
-    def wish(self, number, **more):
+    def wish(self, place, **more):
         """Return what a host is to be and to do; see ``host.Host``."""
-        name = self.nodes[number]
+        name = self.nodes[place]
         return {'name': name, 'mm_path': self.gpfs.bin_dir(name),
                 'config': self.configuration(self.master_age),
                 'ledgers': self.directory, 'seed': self.seed,
@@ -130,12 +130,50 @@ class RacesTestCase(base.BaseTestCase):
         return self.disks_of(self.stage.play(list(wishes)))
 
     def disks_of(self, heard):
-        self.assertEqual([], [failure for one in heard
+        """Return the disks of hosts that have failed at nothing."""
+        self.assertEqual([], [(one['name'], *failure) for one in heard
                               for failure in one['failures']])
+        return self._all_disks(heard)
+
+    @staticmethod
+    def _all_disks(heard):
         disks = {}
         for one in heard:
             disks.update(one['disks'])
         return disks
+
+    def play_all(self, number, **more):
+        """Let each host boot, and then do what its seed says.
+
+        :param number: of acts
+        :param more: functions of the host's number, for what it is to be
+        """
+        return self.play(self.wish(n, number=number, before=['boot'], **{
+            name: choose(n) for name, choose in more.items()})
+            for n in range(self.number))
+
+    def fall_silent(self, act, stop_at, before=()):
+        """Let a host stop in an act and go on two days later.
+
+        Its locks are lost, and others have cleaned up and gone on. Returns
+        whether it has stopped at all.
+        """
+        silent, others = self.stage.silence(
+            self.wish(0, acts=[act, 'boot'], before=before, stop_at=stop_at,
+                      own_locks=self.own_locks(0), policies=[None], images=1),
+            [self.wish(1, acts=['boot', 'two_days_later', 'boot'],
+                       policies=[None], images=1)])
+        if others is None:
+            self.addDetail('effects', content.text_content(
+                '\n'.join(silent['effects'])))
+            return False
+        self.assertEqual(
+            [], [failure for failure in silent['failures']
+                 if failure[:2] != [1, act] or act != 'boot'])
+        disks = {**self._all_disks([silent]), **self.disks_of(others)}
+        self.assert_no_damage(disks, silent['failed'])
+        self.assert_nothing_is_left([*disks, *silent['failed']])
+        return True
 
     # What must hold
 
@@ -149,8 +187,11 @@ class RacesTestCase(base.BaseTestCase):
         self.assertEqual([], list(found.downloads_at_once()))
         self.assertEqual([], list(found.starved()))
 
-    def assert_no_damage(self, disks):
-        """Every master and disk is what it should be, and nothing else is."""
+    def assert_no_damage(self, disks, failed=()):
+        """Every master and disk is what it should be, and nothing else is.
+
+        :param failed: instances whose disks could not be made
+        """
         self.assertEqual([], self.gpfs.check())
         self.assert_masters_are_whole()
         for name, (number, written) in disks.items():
@@ -158,8 +199,9 @@ class RacesTestCase(base.BaseTestCase):
             self.assertEqual(images.disk(images.Image(number), written),
                              contents.of(path), path)
         self.assertEqual(
-            set(disks), set(os.listdir(self.instances_path)) - {'_gpfs'})
-        for name in disks:
+            {*disks, *failed},
+            set(os.listdir(self.instances_path)) - {'_gpfs'})
+        for name in (*disks, *failed):
             self.assertLessEqual(
                 set(os.listdir(os.path.join(self.instances_path, name))),
                 {'disk', 'disk.info', 'gpfs.json'})

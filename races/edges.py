@@ -34,8 +34,8 @@ class Pace(effects.Watch):
     A command takes a tenth of a second, and what the plug-in does between
     two of them much less; without pauses hosts would hardly ever meet there.
 
-    :param stop_at: the number of the effect before which the process stops
-        (SIGSTOP), until somebody lets it go on
+    :param stop_at: what the effect begins with, or its number, before which
+        the process stops (SIGSTOP), until somebody lets it go on
     """
 
     def __init__(self, roots, random, stop_at=None):
@@ -46,10 +46,17 @@ class Pace(effects.Watch):
     def happen(self, effect, tear=None):
         number = len(self.seen)
         super().happen(effect, tear)
-        if number == self._stop_at:
+        if self._is_the_end(number, effect):
+            self._stop_at = None
             os.kill(os.getpid(), signal.SIGSTOP)
         elif self._random.random() < _PAUSES:
             time.sleep(self._random.random() * _LONGEST)
+
+    def _is_the_end(self, number, effect):
+        if isinstance(self._stop_at, str):
+            return effect.startswith(self._stop_at)
+        # That an unlink of what has clones is refused is not one step here.
+        return number == self._stop_at and '.unlinking' not in effect
 
 
 class Clock:

@@ -84,6 +84,8 @@ class Host:
         self.ledger = ledger.Ledger(wish['ledgers'], wish['name'])
         #: {instance: [image's number, [(offset, text)]]}
         self.disks = {}
+        #: Instances of which no disk was made.
+        self.failed = []
         self.instances = {}
 
     def live(self):
@@ -97,10 +99,11 @@ class Host:
             try:
                 getattr(self, name)()
             except Exception:
-                failures.append(f'{self.wish["name"]}: {name}: '
-                                f'{traceback.format_exc()}')
+                failures.append((self.ledger.act, name,
+                                 traceback.format_exc()))
             self.ledger.note('ends', name)
-        return {'disks': self.disks, 'failures': failures,
+        return {'name': self.wish['name'], 'disks': self.disks,
+                'failed': self.failed, 'failures': failures,
                 'effects': self._pace.seen}
 
     def _meet_the_others(self):
@@ -111,12 +114,13 @@ class Host:
         if wish.get('wrong_by'):
             edges.Clock(wish['wrong_by'], wish['file_times'])
         self._pace = edges.Pace(
-            {self.layout.instances_path: ''},
+            {os.path.realpath(self.layout.instances_path): ''},
             random.Random(self.random.random()), wish.get('stop_at'))
 
     def _acts(self):
-        if 'stop_at' in self.wish:
-            self._prepare()
+        for act in self.wish.get('before', ()):
+            # Not watched, so that the effects are those of the acts alone.
+            getattr(self, act)()
         self._pace.begin()
         if 'acts' in self.wish:
             yield from self.wish['acts']
@@ -126,12 +130,6 @@ class Host:
             if os.path.exists(self.wish.get('until', '')):
                 return
             yield self.random.choices(names, weights)[0]
-
-    def _prepare(self):
-        """Have what the acts need that are watched from their first effect."""
-        self.storage.guard.establish()
-        for act in self.wish.get('before', ()):
-            getattr(self, act)()
 
     # Glance
 
@@ -163,6 +161,7 @@ class Host:
             flavor=objects.Flavor(extra_specs={
                 'gpfs:policy': policy} if policy else {}))
         os.mkdir(self._directory(instance))
+        self.failed.append(instance.uuid)
         disk = self._disk(instance)
         self.ledger.note('wants', image.key)
         disk.cache(fetch_func=self._fetch, context=None,
@@ -170,6 +169,7 @@ class Host:
                    image_id=image.id, size=images.DISK_SIZE,
                    trusted_certs=None)
         self.ledger.note('has', image.key)
+        self.failed.remove(instance.uuid)
         self.instances[instance.uuid] = instance
         self.disks[instance.uuid] = [image.number, []]
         self._require_right(instance, disk.path)

@@ -17,14 +17,56 @@ HOUR = 3600
 
 
 class RacesTest(case.RacesTestCase):
+    """Locks reach across hosts, and clocks agree."""
 
-    number = 4
-
-    def test_a_cold_image_is_fetched_once_however_many_want_it(self):
-        disks = self.play(self.wish(n, acts=['boot', 'boot'])
-                          for n in range(self.number))
-        found = self.verdict()
-        self.assertEqual(self.images, len(found.downloads))
+    def test_an_image_is_fetched_once_and_nothing_is_damaged(self):
+        disks = self.play_all(3)
         self.assert_no_needless_work()
         self.assert_no_damage(disks)
         self.assert_nothing_is_left(disks)
+
+
+class LocksTest(case.RacesTestCase):
+
+    def test_without_locks_work_is_wasted_and_nothing_is_damaged(self):
+        disks = self.play_all(3, own_locks=self.own_locks)
+        self.assert_no_damage(disks)
+        self.assert_nothing_is_left(disks)
+
+
+class ClocksTest(case.RacesTestCase):
+
+    master_age = 86400
+
+    def test_clocks_that_differ_by_hours_change_nothing(self):
+        disks = self.play_all(
+            3, wrong_by=lambda n: self.random.uniform(-11, 11) * HOUR,
+            file_times=lambda n: True)
+        found = self.verdict()
+        self.assertEqual(len(found.keys()), len(found.downloads))
+        self.assert_no_needless_work()
+        self.assert_no_damage(disks)
+        self.assert_nothing_is_left(disks)
+
+
+class SilenceTest(case.RacesTestCase):
+
+    master_age = 0
+
+    def test_before_a_master_is_published(self):
+        self.assertTrue(self.fall_silent('boot', 'rename _gpfs/incoming'))
+
+    def test_before_a_master_is_cloned(self):
+        self.assertTrue(self.fall_silent('boot', 'mmclone copy',
+                                         before=['prefetch']))
+
+    def test_before_a_disk_has_its_name(self):
+        self.assertTrue(self.fall_silent('boot', 'link '))
+
+    def test_before_a_master_is_taken_away(self):
+        self.assertTrue(self.fall_silent(
+            'cache_pass', 'rename _gpfs/masters', before=['prefetch']))
+
+    def test_before_a_master_is_removed(self):
+        self.assertTrue(self.fall_silent(
+            'cache_pass', 'unlink _gpfs/leaving', before=['prefetch']))
