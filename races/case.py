@@ -14,6 +14,7 @@
 import os
 import random
 import shutil
+import sys
 
 import fixtures
 from oslotest import base
@@ -24,6 +25,7 @@ from nova_gpfs import digest
 from nova_gpfs import layout
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs import storage
+from races import chosen
 from races import images
 from races import ledger
 from races import stage
@@ -79,6 +81,13 @@ class RacesTestCase(base.BaseTestCase):
 
     def setUp(self):
         super().setUp()
+        self.random = random.Random(self.seed)
+        self.addDetail('seed', content.text_content(
+            f'{chosen.SEED}={self.seed}'))
+        self.begin_anew()
+
+    def begin_anew(self):
+        """Have a cluster on which nothing has been done."""
         self.directory = self.useFixture(fixtures.TempDir()).path
         self.nodes = [f'node{1 + n}' for n in range(max(3, self.number))]
         self.gpfs = sim_cluster.create(
@@ -92,9 +101,10 @@ class RacesTestCase(base.BaseTestCase):
             self.driver, self.layout, shutil.copyfile, require_clone=True,
             leftover_age=0)
         self.storage.guard.establish()
-        self.random = random.Random(self.seed)
-        self.addDetail('seed', content.text_content(
-            f'NOVA_GPFS_RACES_SEED={self.seed}'))
+
+    def say(self, text):
+        """Tell who runs this, however it ends."""
+        print(f'{self.id()}: {text}', file=sys.stderr, flush=True)
 
     # Hosts
 
@@ -133,47 +143,24 @@ class RacesTestCase(base.BaseTestCase):
         """Return the disks of hosts that have failed at nothing."""
         self.assertEqual([], [(one['name'], *failure) for one in heard
                               for failure in one['failures']])
-        return self._all_disks(heard)
+        return self.all_disks(heard)
 
     @staticmethod
-    def _all_disks(heard):
+    def all_disks(heard):
         disks = {}
         for one in heard:
             disks.update(one['disks'])
         return disks
 
-    def play_all(self, number, **more):
+    def play_all(self, acts=100, **more):
         """Let each host boot, and then do what its seed says.
 
-        :param number: of acts
+        :param acts: how many at most
         :param more: functions of the host's number, for what it is to be
         """
-        return self.play(self.wish(n, number=number, before=['boot'], **{
+        return self.play(self.wish(n, number=acts, before=['boot'], **{
             name: choose(n) for name, choose in more.items()})
             for n in range(self.number))
-
-    def fall_silent(self, act, stop_at, before=()):
-        """Let a host stop in an act and go on two days later.
-
-        Its locks are lost, and others have cleaned up and gone on. Returns
-        whether it has stopped at all.
-        """
-        silent, others = self.stage.silence(
-            self.wish(0, acts=[act, 'boot'], before=before, stop_at=stop_at,
-                      own_locks=self.own_locks(0), policies=[None], images=1),
-            [self.wish(1, acts=['boot', 'two_days_later', 'boot'],
-                       policies=[None], images=1)])
-        if others is None:
-            self.addDetail('effects', content.text_content(
-                '\n'.join(silent['effects'])))
-            return False
-        self.assertEqual(
-            [], [failure for failure in silent['failures']
-                 if failure[:2] != [1, act] or act != 'boot'])
-        disks = {**self._all_disks([silent]), **self.disks_of(others)}
-        self.assert_no_damage(disks, silent['failed'])
-        self.assert_nothing_is_left([*disks, *silent['failed']])
-        return True
 
     # What must hold
 

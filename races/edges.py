@@ -17,6 +17,7 @@ of libraries, in a process that is a host and nothing else.
 
 import contextlib
 import os
+import re
 import signal
 import time
 
@@ -34,8 +35,8 @@ class Pace(effects.Watch):
     A command takes a tenth of a second, and what the plug-in does between
     two of them much less; without pauses hosts would hardly ever meet there.
 
-    :param stop_at: what the effect begins with, or its number, before which
-        the process stops (SIGSTOP), until somebody lets it go on
+    :param stop_at: the number of the effect, or an expression that finds it,
+        before which the process stops (SIGSTOP), until somebody lets it go on
     """
 
     def __init__(self, roots, random, stop_at=None):
@@ -54,7 +55,7 @@ class Pace(effects.Watch):
 
     def _is_the_end(self, number, effect):
         if isinstance(self._stop_at, str):
-            return effect.startswith(self._stop_at)
+            return re.search(self._stop_at, effect)
         # That an unlink of what has clones is refused is not one step here.
         return number == self._stop_at and '.unlinking' not in effect
 

@@ -13,6 +13,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import random
 import time
@@ -67,8 +68,8 @@ class Host:
 
     ``wish`` has: name, mm_path, config (a file), ledgers (a directory), seed,
     images (how many there are) and, as far as needed: acts (a list of them),
-    number (how many acts), until (a file that ends it), own_locks, wrong_by,
-    file_times, stop_at, policies.
+    number (how many acts), seconds (after which it begins none), before (acts
+    that come first), own_locks, wrong_by, file_times, stop_at, policies.
     """
 
     def __init__(self, wish):
@@ -126,8 +127,9 @@ class Host:
             yield from self.wish['acts']
             return
         names, weights = zip(*ACTS.items())
+        end = time.monotonic() + self.wish.get('seconds', math.inf)
         for _number in range(self.wish['number']):
-            if os.path.exists(self.wish.get('until', '')):
+            if time.monotonic() > end:
                 return
             yield self.random.choices(names, weights)[0]
 
