@@ -137,7 +137,7 @@ class Locks:
             self._ledger.note('leaves', name)
 
 
-class Renames:
+class Masters:
     """Notes when masters appear and disappear."""
 
     def __init__(self, ledger, layout):
@@ -145,8 +145,15 @@ class Renames:
         self._names = {(layout.incoming, layout.masters): 'published',
                        (layout.masters, layout.leaving): 'taken',
                        (layout.leaving, layout.masters): 'returned'}
-        self._rename = os.rename
-        os.rename = self.rename
+        self._leaving = layout.leaving
+        self._rename, self._unlink = os.rename, os.unlink
+        os.rename, os.unlink = self.rename, self.unlink
+
+    def unlink(self, path, **kwargs):
+        self._unlink(path, **kwargs)
+        grave, name = os.path.split(os.fsdecode(path))
+        if name == 'image' and os.path.dirname(grave) == self._leaving:
+            self._ledger.note('removed', os.path.basename(grave))
 
     def rename(self, source, target, **kwargs):
         self._rename(source, target, **kwargs)

@@ -110,8 +110,8 @@ class Host:
     def _meet_the_others(self):
         wish = self.wish
         edges.Locks(self.ledger, self.layout.locks, wish.get('own_locks'))
-        edges.Renames(self.ledger, self.layout)
         refusing.Unlink(self.storage.driver).setUp()
+        edges.Masters(self.ledger, self.layout)
         if wish.get('wrong_by'):
             edges.Clock(wish['wrong_by'], wish['file_times'])
         self._pace = edges.Pace(

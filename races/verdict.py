@@ -75,7 +75,7 @@ class Verdict:
         """
         for key in self.keys():
             had = self.count('downloads', key)
-            gone = self.count('taken', key) - self.count('returned', key)
+            gone = self.count('removed', key)
             if had > 1 + gone:
                 yield f'{key}: {had} downloads, {gone} masters removed'
 
