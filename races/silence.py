@@ -24,6 +24,9 @@ from races import case
 ACTS = {'boot': (), 'cache_pass': ('prefetch',), 'prefetch': (),
         'delete': ('boot', 'double'), 'double': ('boot',),
         'open_snapshot': ('boot',), 'apply': ('boot',), 'sweep': ()}
+#: What another host may do meanwhile.
+MEANWHILE = (('boot', 'two_days_later', 'boot'), ('two_days_later',),
+             ('two_days_later', 'boot', 'delete', 'two_days_later'))
 # Of what was given up while the host was silent, nothing can be made.
 _MAY_FAIL = ('boot', 'prefetch')
 
@@ -48,19 +51,22 @@ class SilenceTestCase(case.RacesTestCase):
         return self.wish(0, acts=[act], before=ACTS[act], stop_at=stop_at,
                          own_locks=self.own_locks(0), policies=[None])
 
-    def fall_silent(self, act, stop_at):
+    def fall_silent(self, act, stop_at, meanwhile=MEANWHILE[0],
+                    may_fail=None):
         """Let a host stop at an effect of an act and go on two days later.
 
         Fails if it does not come to that effect.
+
+        :param meanwhile: what another host does
+        :param may_fail: whether the act may; by default, as its kind may
         """
         silent, others = self.stage.silence(
             self._silent(act, stop_at),
-            [self.wish(1, acts=['boot', 'two_days_later', 'boot'],
-                       policies=[None])])
+            [self.wish(1, acts=meanwhile, policies=[None])])
         self.addDetail(f'effects of {act}', content.text_content(
             '\n'.join(silent['effects'])))
         self.assertIsNotNone(others, f'{act} did not come to {stop_at}')
-        if act not in _MAY_FAIL:
+        if not (act in _MAY_FAIL if may_fail is None else may_fail):
             self.disks_of([silent])
         disks = {**self.all_disks([silent]), **self.disks_of(others)}
         self.assert_no_damage(disks, silent['failed'])

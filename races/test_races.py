@@ -116,5 +116,6 @@ class SilenceTest(silence.SilenceTestCase):
             if time.monotonic() > end:
                 break
             self.begin_anew()
-            self.fall_silent(act, number)
+            self.fall_silent(act, number,
+                             self.random.choice(silence.MEANWHILE))
         self.say(f'{points.index((act, number)) + 1} of {len(points)} points')
