@@ -46,7 +46,7 @@ def problems(state: store.Store) -> list[str]:
 def _below_mount_point(state: store.Store, system: filesystems.FileSystem
                        ) -> list[str]:
     place = mount.path(state, system)
-    if os.path.islink(place):
+    if os.path.islink(place) or os.path.ismount(place):
         return []
     return [f'{place}/{name}: written while {system.name} was not mounted'
             for name in sorted(os.listdir(place))]

@@ -62,7 +62,7 @@ def target_of(call: calls.Call, path: str, source: files.Found) -> str:
     """Return the real path of a file to be made."""
     if not filesystems.may_be_named(call, path):
         raise calls.Refusal('clone.other_fs')
-    directory = filesystems.real_path(os.path.dirname(path) or '.')
+    directory = filesystems.real_path(call.state, os.path.dirname(path) or '.')
     target = os.path.join(directory, os.path.basename(path))
     if not os.path.isdir(directory):
         raise calls.Refusal('clone.missing')

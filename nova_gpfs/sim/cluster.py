@@ -27,6 +27,7 @@ from nova_gpfs.sim import call as calls
 from nova_gpfs.sim import census
 from nova_gpfs.sim import check
 from nova_gpfs.sim import copied
+from nova_gpfs.sim import faces
 from nova_gpfs.sim import faultlist
 from nova_gpfs.sim import files
 from nova_gpfs.sim import filesystems
@@ -110,6 +111,19 @@ class Cluster:
         with self._state() as state:
             mount.mount(state, _system(state, fs))
 
+    def serve(self, fs: str = 'fs0', node: str = '') -> faces.Face:
+        """Mount a file system by FUSE, where the rules of GPFS hold.
+
+        It is at the mount point of all nodes, or at one that this node alone
+        has, until the face is closed.
+
+        :raises faces.CannotServe: FUSE cannot be used here
+        """
+        with self._state() as state:
+            if node:
+                self._require_node(state, node)
+            return faces.serve(state, _system(state, fs), node)
+
     def tree(self, fs: str = 'fs0') -> list[tree.Branch]:
         """Return the roots of the clone tree."""
         with self._state() as state:
@@ -120,8 +134,8 @@ class Cluster:
 
         Each with its pool and the failure groups of its replicas.
         """
-        real = os.path.realpath(path)
         with self._state() as state:
+            real = filesystems.real_path(state, os.fspath(path))
             place = filesystems.locate(state, real)
             if place is None or not os.path.isfile(real):
                 raise NotThere(f'no file {path}')
@@ -173,7 +187,7 @@ def _system(state: store.Store, fs: str) -> filesystems.FileSystem:
 
 
 def _found(state: store.Store, path: str | os.PathLike[str]) -> files.Found:
-    real = os.path.realpath(path)
+    real = filesystems.real_path(state, os.fspath(path))
     place = filesystems.locate(state, real)
     if place is None or not os.path.isfile(real):
         raise NotThere(f'no file {path}')

@@ -165,7 +165,9 @@ def find(call: calls.Call, path: str, family: str,
     """
     if not filesystems.may_be_named(call, path):
         raise calls.Refusal(f'{family}.not_gpfs', path=path)
-    path = filesystems.real_path(path) if real is None else real
+    if real is None:
+        real = filesystems.real_path(call.state, path)
+    path = real
     place = filesystems.locate(call.state, path)
     try:
         status = os.stat(path, follow_symlinks=False)

@@ -84,9 +84,22 @@ def named(state: store.Store, device: str) -> FileSystem:
     return FileSystem(rows[0])
 
 
-def real_path(path: str) -> str:
-    """Return the path without symbolic links; the last part may be absent."""
-    return os.path.realpath(os.path.abspath(path))
+def real_path(state: store.Store, path: str) -> str:
+    """Return the path without symbolic links; the last part may be absent.
+
+    That of a file on a FUSE mount is where it lies behind the mount.
+    """
+    found = os.path.realpath(os.path.abspath(path))
+    if not found.startswith(state.directory + '/'):
+        return found
+    parts = found[len(state.directory) + 1:].split('/')
+    if parts[0] == 'nodes':
+        parts = parts[2:]
+    if len(parts) > 1 and parts[0] == 'gpfs':
+        for system in all_of(state):
+            if system.mounted and system.mount_name == parts[1]:
+                return os.path.join(system.data, *parts[2:])
+    return found
 
 
 def may_be_named(call: calls.Call, path: str) -> bool:

@@ -50,9 +50,10 @@ class _Shower:
         self._keep_link = keep_link
 
     def __call__(self, call: calls.Call, path: str) -> None:
-        real = filesystems.real_path(path)
+        real = filesystems.real_path(call.state, path)
         if self._keep_link:
-            directory = filesystems.real_path(os.path.dirname(path) or '.')
+            directory = filesystems.real_path(
+                call.state, os.path.dirname(path) or '.')
             real = os.path.join(directory, os.path.basename(path))
         try:
             found = files.find(call, path, 'chattr', real)

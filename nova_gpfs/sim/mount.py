@@ -58,7 +58,7 @@ def mount(state: store.Store, system: filesystems.FileSystem) -> None:
     """Bring the files back; OSError if something was put in their place."""
     place = path(state, system)
     with state.change():
-        if not os.path.islink(place):
+        if not (os.path.islink(place) or os.path.ismount(place)):
             os.rmdir(place)
             os.symlink(system.data, place)
         state.execute('UPDATE fs SET mounted = 1 WHERE name = ?', system.name)

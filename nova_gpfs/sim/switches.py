@@ -69,6 +69,25 @@ SWITCHES = {
         'Link count of a clone parent: one more than its clones (read off one '
         'sample), or that of a plain file',
         'counts plain'),
+    'unlink_parent_with_children': Switch(
+        'errno of unlinking a clone parent that has clones, and of replacing '
+        'it by a rename',
+        'EROFS EPERM EBUSY', UNRECORDED + '; Ceph\'s notes on NSFS say '
+        'EROFS of a clone parent'),
+    'unlink_childless_parent': Switch(
+        'Unlinking a clone parent that has no clones, or the errno of that',
+        'allow EROFS', UNRECORDED + "; Cinder's gpfs driver relies on it"),
+    'write_to_parent': Switch(
+        'errno of opening a clone parent for writing, of truncating it and '
+        'of changing its extended attributes',
+        'EROFS EPERM EACCES', UNRECORDED + '; mmclone calls it read-only'),
+    'link_to_parent': Switch(
+        'Hard link to a clone parent: its errno, or allowed (the link count '
+        'is used to count the clones)',
+        'EROFS EPERM allow'),
+    'rename_across_filesets': Switch(
+        'Rename or hard link into another fileset: its errno, or allowed',
+        'EXDEV allow'),
     'several_files': Switch(
         'Split, redirect, show, mmchattr or mmlsattr of several files, one '
         'of which fails',

@@ -27,10 +27,16 @@ TRIALS: tuple[base.Trial, ...] = (
     *locks.TRIALS)
 
 _UNSEEN = 'no output that is documented shows where the blocks of a file lie'
+_ERRNO = 'the details of the trials of parents give errno'
 _FULL = 'a fileset would have to be full'
 
 #: Switches of the simulator that no trial moves after, and why.
 NOT_TRIED = {
+    'unlink_parent_with_children': _ERRNO,
+    'unlink_childless_parent': _ERRNO,
+    'write_to_parent': _ERRNO,
+    'link_to_parent': _ERRNO,
+    'rename_across_filesets': 'the product renames and links within one',
     'several_files': 'the product gives a command one file',
     'superuser': 'it is of the simulator alone',
     'clone_affinity': 'no output that is documented shows write affinity',

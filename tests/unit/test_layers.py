@@ -131,6 +131,10 @@ ONLY = {
     'glance_store': {'compute', 'glance', 'scheduler', 'cmd'},
 }
 
+#: Modules of the simulator that need an installation after all. Nobody
+#: imports them; they run as processes of their own.
+NEEDS = {'nova_gpfs.sim.fuse_server': {'mfusepy'}}
+
 #: Who may look at the process-wide configuration.
 READS_CONF = {'compute', 'glance', 'scheduler', 'cmd', 'config_source',
               'privileged_places', 'privsep'}
@@ -185,7 +189,7 @@ def forbidden(module: str, tree: ast.AST) -> Iterator[str]:
             if theirs not in MAY_IMPORT[mine] | {mine}:
                 yield f'{module} imports {name}'
         elif mine == 'sim' and name.split('.')[0] not in (
-                sys.stdlib_module_names):
+                sys.stdlib_module_names | NEEDS.get(module, set())):
             yield f'{module} imports {name}, which needs an installation'
         for library, users in ONLY.items():
             if is_below(name, library) and mine not in users:

@@ -1,0 +1,81 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The process that serves a FUSE mount of a simulated file system.
+
+It is the only module that needs what does not come with Python: mfusepy,
+which needs libfuse. One thread serves all calls, in the order in which the
+kernel passes them on: who closes a file and then runs mmclone finds it
+closed. No call waits for a process that may itself be waiting for the mount:
+mm programs work on the files behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess  # nosec: runs umount
+import sys
+import threading
+from typing import Any
+
+import mfusepy
+
+from nova_gpfs.sim import filesystems
+from nova_gpfs.sim import fuse_files
+from nova_gpfs.sim import store
+
+
+class _Fuse(mfusepy.FUSE):  # type: ignore[misc]
+    """Pass on what mfusepy leaves out: lseek, and the flags of rename."""
+
+    def lseek(self, path: bytes | None, offset: int, whence: int,
+              handle: Any) -> int:
+        """Find data or a hole."""
+        return int(self.operations.lseek(handle.contents.fh, offset, whence))
+
+    def rename_fuse_3(self, old: bytes, new: bytes, flags: int) -> None:
+        """Rename as renameat2(2)."""
+        self.operations.rename(os.fsdecode(old), os.fsdecode(new), flags)
+
+
+def serve(directory: str, fs: str, node: str, place: str) -> None:
+    """Mount a file system at ``place`` and serve it until it is unmounted.
+
+    ``node`` sees it so; '' leaves it to the variable NOVA_GPFS_SIM_NODE of
+    each caller.
+    """
+    os.umask(0)
+    with store.Store(directory) as state:
+        files = fuse_files.Files(state, filesystems.named(state, fs), node,
+                                 mfusepy.fuse_get_context)
+        _Fuse(files, place, foreground=True, nothreads=True, fsname=fs,
+              subtype='gpfs', allow_other=True, default_permissions=True,
+              dev=True, suid=True, entry_timeout=0, attr_timeout=0,
+              negative_timeout=0, use_ino=True, direct_io=True)
+
+
+def _end_with_the_parent(place: str) -> None:
+    """Unmount once nobody holds the other end of our standard input."""
+    while os.read(0, 1):
+        pass
+    subprocess.run(['umount', '--lazy', place])  # nosec: no shell
+
+
+def main(directory: str, fs: str, node: str, place: str) -> None:
+    """Serve for as long as the process lives that has started this one."""
+    threading.Thread(target=_end_with_the_parent, args=(place,),
+                     daemon=True).start()
+    serve(directory, fs, node, place)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
