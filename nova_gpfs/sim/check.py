@@ -46,10 +46,11 @@ def problems(state: store.Store) -> list[str]:
 def _below_mount_point(state: store.Store, system: filesystems.FileSystem
                        ) -> list[str]:
     place = mount.path(state, system)
-    if os.path.islink(place) or os.path.ismount(place):
-        return []
+    hidden = mount.below(state, system)
+    if not (os.path.islink(place) or os.path.ismount(place)):
+        hidden.append(place)
     return [f'{place}/{name}: written while {system.name} was not mounted'
-            for name in sorted(os.listdir(place))]
+            for place in hidden for name in sorted(os.listdir(place))]
 
 
 def _of_file(state: store.Store, census: censuses.Census, file: files.File

@@ -31,6 +31,7 @@ from nova_gpfs.sim import faces
 from nova_gpfs.sim import faultlist
 from nova_gpfs.sim import files
 from nova_gpfs.sim import filesystems
+from nova_gpfs.sim import fuse_health
 from nova_gpfs.sim import library
 from nova_gpfs.sim import mmgetstate
 from nova_gpfs.sim import mount
@@ -94,6 +95,8 @@ class Cluster:
         with self._state() as known:
             self._require_node(known, node)
             with known.change():
+                if state != 'up':
+                    fuse_health.count_outage(known, node)
                 known.execute('UPDATE node SET state = ? WHERE name = ?',
                               state, node)
 

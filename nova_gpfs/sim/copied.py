@@ -10,10 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Blocks that a clone was given although it has not written to them.
+"""Blocks that are known to be a clone's own, whatever they hold.
 
 gpfs_declone copies them from an ancestor. They hold what the ancestor's do,
-so a comparison of contents would not tell that they are the clone's own.
+so a comparison of contents would not tell that they are the clone's own. Of
+those that were written by way of a FUSE mount it need not tell.
 """
 
 from __future__ import annotations
@@ -38,11 +39,21 @@ def number(state: store.Store, file: files.File) -> int:
 
 def add(state: store.Store, file: files.File, indexes: list[int]) -> None:
     """Count blocks that are copied to a file, and note that it has them."""
+    _put(state, file, _both(of(state, file), _blocks(indexes)),
+         number(state, file) + len(indexes))
+
+
+def write(state: store.Store, file: files.File, indexes: list[int]) -> None:
+    """Note that a file has blocks because somebody has written to them."""
+    _put(state, file, _both(of(state, file), _blocks(indexes)),
+         number(state, file))
+
+
+def _blocks(indexes: list[int]) -> bytes:
     new = bytearray(max(indexes) + 1)
     for index in indexes:
         new[index] = 1
-    _put(state, file, _both(of(state, file), bytes(new)),
-         number(state, file) + len(indexes))
+    return bytes(new)
 
 
 def hand_down(state: store.Store, child: files.File,

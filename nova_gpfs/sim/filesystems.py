@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DRAFTS = '.drafts-'
 # So do the hard links that count the clones of a parent.
 LINKS = '.links-'
+# And what is written at a mount point where nothing is mounted.
+BELOW = '.below-'
 
 
 class FileSystem:
@@ -67,6 +69,12 @@ class FileSystem:
         """The directory of links that count clones."""
         head, tail = os.path.split(self.data)
         return os.path.join(head, LINKS + tail)
+
+
+def below(state: store.Store, system: FileSystem, node: str) -> str:
+    """Return the local directory that a mount hides from a node."""
+    return os.path.join(state.directory, 'gpfs',
+                        f'{BELOW}{system.mount_name}-{node}')
 
 
 def all_of(state: store.Store) -> list[FileSystem]:

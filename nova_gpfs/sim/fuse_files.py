@@ -20,9 +20,12 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from nova_gpfs.sim import files
+from nova_gpfs.sim import fuse_health
 from nova_gpfs.sim import fuse_rules
+from nova_gpfs.sim import fuse_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,10 +57,18 @@ class Files:
         self._system = system
         self._caller = caller
         self._rules = fuse_rules.Rules(state, system)
+        self._space = fuse_space.Space(state, system)
+        self._health = fuse_health.Health(state, system.name, node)
+        self._opened: dict[int, str] = {}
 
     def _at(self, path: str) -> str:
-        """Return the path behind the mount."""
-        return self._system.data + path.rstrip('/')
+        """Return the path behind the mount; OSError on a sick node."""
+        return self._health.root() + path.rstrip('/')
+
+    def _require(self, handle: int) -> int:
+        """Return a handle that can still be used; OSError otherwise."""
+        self._health.require_open(self._opened[handle])
+        return handle
 
     # Looking.
 
@@ -70,6 +81,9 @@ class Files:
         for name in ('st_atime', 'st_mtime', 'st_ctime'):
             found[name] = getattr(status, name + '_ns')
         found['st_blksize'] = self._system.block_size
+        if stat.S_ISREG(status.st_mode):
+            found['st_blocks'] = self._space.sectors(
+                real, status, self._rules.record(real, status))
         if os.path.basename(path).startswith(HIDDEN):
             found['st_nlink'] -= 1
         return found
@@ -204,9 +218,13 @@ class Files:
         real = self._at(path)
         if os.path.lexists(real):
             return self.open(path, flags)
-        handle = os.open(real, flags & ~_NOT_PASSED_ON | os.O_CREAT
-                         | os.O_CLOEXEC, mode)
+        handle = self._open(real, flags | os.O_CREAT, mode)
         self._give_to_caller(real)
+        return handle
+
+    def _open(self, real: str, flags: int, mode: int = 0) -> int:
+        handle = os.open(real, flags & ~_NOT_PASSED_ON | os.O_CLOEXEC, mode)
+        self._opened[handle] = self._health.outages()
         return handle
 
     def open(self, path: str, flags: int) -> int:
@@ -214,15 +232,28 @@ class Files:
         real = self._at(path)
         if flags & (os.O_ACCMODE | os.O_TRUNC):
             self._rules.require_writable(real)
-        return os.open(real, flags & ~_NOT_PASSED_ON | os.O_CLOEXEC)
+        return self._open(real, flags)
 
     def read(self, _path: str, size: int, offset: int, handle: int) -> bytes:
         """Read from a place."""
-        return os.pread(handle, size, offset)
+        return os.pread(self._require(handle), size, offset)
 
     def write(self, path: str, data: bytes, offset: int, handle: int) -> int:
         """Write to a place and return how much was written."""
+        self._allocate(path, offset, len(data), handle)
         return os.pwrite(handle, data, offset)
+
+    def _allocate(self, path: str, offset: int, count: int, handle: int
+                  ) -> None:
+        """See to it that a file has the blocks that are written to."""
+        self._require(handle)
+        real = self._at(path)
+        file = self._rules.record(handle, os.fstat(handle))
+        new = self._space.new(handle, file, offset, count)
+        if new:
+            self._space.require_room(real, file, len(new),
+                                     self._health.node)
+            self._space.keep(file, new)
 
     def truncate(self, path: str, length: int) -> None:
         """Change the size."""
@@ -234,23 +265,27 @@ class Files:
         """Give a file blocks; no holes are made."""
         if mode:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        self._allocate(path, offset, size, handle)
         os.posix_fallocate(handle, offset, size)
 
     def lseek(self, handle: int, offset: int, whence: int) -> int:
         """Find data or a hole."""
-        return os.lseek(handle, offset, whence)
+        return os.lseek(self._require(handle), offset, whence)
 
     def flush(self, _path: str, handle: int) -> None:
-        """Nothing: whatever is written has been passed on."""
+        """Tell who closes a file whether it was lost."""
+        self._require(handle)
 
     def fsync(self, _path: str, _data_only: int, handle: int) -> None:
-        """Nothing: a simulated cluster does not outlive its machine."""
+        """Nothing more: a cluster does not outlive its machine."""
+        self._require(handle)
 
     def fsyncdir(self, _path: str, _data_only: int, _handle: int) -> None:
         """Nothing, for the same reason."""
 
     def release(self, _path: str, handle: int) -> None:
         """Close a handle."""
+        del self._opened[handle]
         os.close(handle)
 
 

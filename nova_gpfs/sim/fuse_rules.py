@@ -37,7 +37,8 @@ class Rules:
         self._state = state
         self._system = system
 
-    def record(self, path: str, status: os.stat_result) -> files.File | None:
+    def record(self, path: str | int, status: os.stat_result
+               ) -> files.File | None:
         """Return what the simulator knows of a file, None if nothing."""
         if not stat.S_ISREG(status.st_mode):
             return None

@@ -50,8 +50,9 @@ class _Fuse(mfusepy.FUSE):  # type: ignore[misc]
 def serve(directory: str, fs: str, node: str, place: str) -> None:
     """Mount a file system at ``place`` and serve it until it is unmounted.
 
-    ``node`` sees it so; '' leaves it to the variable NOVA_GPFS_SIM_NODE of
-    each caller.
+    ``node`` sees it so; '' is no node, and what befalls one is not seen. A
+    caller cannot be asked for its node: the kernel holds a process that calls
+    exec() from being looked at, and may wait for the mount meanwhile.
     """
     os.umask(0)
     with store.Store(directory) as state:

@@ -44,6 +44,13 @@ def nodes(state: store.Store, system: filesystems.FileSystem
         if not filesystems.condition(state, 'not-mounted', system.name, name)]
 
 
+def below(state: store.Store, system: filesystems.FileSystem) -> list[str]:
+    """Return the directories that FUSE mounts hide from nodes."""
+    top = os.path.join(state.directory, 'gpfs')
+    return [os.path.join(top, name) for name in sorted(os.listdir(top))
+            if name.startswith(f'{filesystems.BELOW}{system.mount_name}-')]
+
+
 def unmount(state: store.Store, system: filesystems.FileSystem) -> None:
     """Take the files away; an empty directory is left, as after mmumount."""
     place = path(state, system)
@@ -58,6 +65,8 @@ def mount(state: store.Store, system: filesystems.FileSystem) -> None:
     """Bring the files back; OSError if something was put in their place."""
     place = path(state, system)
     with state.change():
+        for hidden in below(state, system):
+            os.rmdir(hidden)
         if not (os.path.islink(place) or os.path.ismount(place)):
             os.rmdir(place)
             os.symlink(system.data, place)

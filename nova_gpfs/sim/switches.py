@@ -88,6 +88,15 @@ SWITCHES = {
     'rename_across_filesets': Switch(
         'Rename or hard link into another fileset: its errno, or allowed',
         'EXDEV allow'),
+    'file_access_daemon_down': Switch(
+        'errno of file access while the daemon of the node is down',
+        'ENODEV ESTALE', 'IBM documentation, GPFS daemon went down (5.2.0)'),
+    'file_access_expelled': Switch(
+        'errno of file access on a node that was expelled',
+        'ESTALE ENODEV'),
+    'open_without_quorum': Switch(
+        'errno of a new open while there is no quorum',
+        'ENODEV ENOENT', 'IBM documentation, Quorum loss (6.0.1)'),
     'several_files': Switch(
         'Split, redirect, show, mmchattr or mmlsattr of several files, one '
         'of which fails',

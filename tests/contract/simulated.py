@@ -26,6 +26,7 @@ from nova_gpfs.sim import cluster
 from nova_gpfs.sim import spec
 from nova_gpfs.sim import switches
 from tests.contract import suite
+from tests import face
 from tests import sim_library
 
 NODE = 'node1'
@@ -60,6 +61,7 @@ class ClusterTestCase:
         cls.top = tempfile.mkdtemp()
         cls.addClassCleanup(shutil.rmtree, cls.top)
         cls.cluster = cluster.create(os.path.join(cls.top, 'sim'), _spec())
+        face.put_on(cls.cluster, cls.addClassCleanup)
         cls.no_parts = sim_library.reason_not()
         cls.library = '' if cls.no_parts else cls.cluster.library(NODE)
         cls.instances = os.path.join(cls.cluster.mount_point('fs0'), 'nova')

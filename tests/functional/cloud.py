@@ -41,6 +41,7 @@ from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova_gpfs.compute import activation
 from nova_gpfs.sim import cluster as sim_cluster
+from tests import face
 
 CONF = conf.CONF
 
@@ -119,6 +120,7 @@ class CloudTestCase(integrated_helpers.InstanceHelperMixin, test.TestCase):
         super().setUp()
         self.directory = self.useFixture(fixtures.TempDir()).path
         self.gpfs = self.make_cluster()
+        face.put_on(self.gpfs, self.addCleanup)
         self.instances_path = self.make_instances_path()
         self.useFixture(Activation())
         self._configure()

@@ -57,8 +57,10 @@ class SimulatedTestCase(testtools.TestCase):
         """Write into a file that may exist; return its path."""
         path = self.path(name)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-        os.pwrite(fd, data, at)
-        os.close(fd)
+        try:
+            os.pwrite(fd, data, at)
+        finally:
+            os.close(fd)
         return path
 
     def read(self, name):

@@ -1,0 +1,36 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which face of the simulated file systems the tests look at.
+
+NOVA_GPFS_TEST_FACE=fuse gives them the FUSE mount, where the rules of GPFS
+hold at system calls, instead of plain files.
+"""
+
+import os
+import unittest
+
+from nova_gpfs.sim import faces
+
+
+def put_on(cluster, add_cleanup, *names):
+    """Mount file systems of a cluster by FUSE, if the tests ask for that.
+
+    :param add_cleanup: takes what ends the mount
+    :param names: the file systems; fs0 by default
+    """
+    if os.environ.get('NOVA_GPFS_TEST_FACE') != 'fuse':
+        return
+    if reason := faces.reason_not():
+        raise unittest.SkipTest(reason)
+    for name in names or ('fs0',):
+        add_cleanup(cluster.serve(name).close)
