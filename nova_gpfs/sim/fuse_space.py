@@ -91,8 +91,7 @@ class Space:
 
     def require_room(self, path: str, file: files.File | None, number: int,
                      node: str) -> None:
-        """Refuse ``number`` more blocks where the disks or a quota are full.
-        """
+        """Refuse so many blocks where the disks or a quota are full."""
         inside = os.path.relpath(path, self._system.data)
         fileset = filesystems.fileset_of(self._state, self._system, inside)
         for kind, value in (('no-space', errno.ENOSPC),
