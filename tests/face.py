@@ -17,6 +17,7 @@ hold at system calls, instead of plain files.
 """
 
 import os
+import shutil
 import unittest
 
 from nova_gpfs.sim import faces
@@ -34,3 +35,17 @@ def put_on(cluster, add_cleanup, *names):
         raise unittest.SkipTest(reason)
     for name in names or ('fs0',):
         add_cleanup(cluster.serve(name).close)
+
+
+def remove(directory):
+    """Remove a directory, clones before their parents.
+
+    A parent goes once its clones have gone, so it is tried level by level.
+    """
+    before = None
+    while (left := sum(len(files) for _, _, files in os.walk(directory))
+           ) != before:
+        before = left
+        shutil.rmtree(directory, ignore_errors=True)
+    if os.path.lexists(directory):
+        shutil.rmtree(directory)

@@ -70,7 +70,7 @@ class ClusterTestCase:
         super().setUp()
         self.directory = os.path.join(self.instances, uuid.uuid4().hex)
         os.mkdir(self.directory)
-        self.addCleanup(shutil.rmtree, self.directory)
+        self.addCleanup(face.remove, self.directory)
         self.addCleanup(self.cluster.faults.clear)
         self.outside = os.path.join(self.top, 'outside')
         pathlib.Path(self.outside).touch()
