@@ -29,12 +29,23 @@ def put_on(cluster, add_cleanup, *names):
     :param add_cleanup: takes what ends the mount
     :param names: the file systems; fs0 by default
     """
-    if os.environ.get('NOVA_GPFS_TEST_FACE') != 'fuse':
+    if not _is_asked_for():
         return
-    if reason := faces.reason_not():
-        raise unittest.SkipTest(reason)
+    require()
     for name in names or ('fs0',):
         add_cleanup(cluster.serve(name).close)
+
+
+def require():
+    """Skip tests of a mount where it is not asked for or cannot be had."""
+    reason = (faces.reason_not() if _is_asked_for()
+              else 'NOVA_GPFS_TEST_FACE is not fuse; see tox -e fuse')
+    if reason:
+        raise unittest.SkipTest(reason)
+
+
+def _is_asked_for():
+    return os.environ.get('NOVA_GPFS_TEST_FACE') == 'fuse'
 
 
 def remove(directory):

@@ -15,14 +15,13 @@
 import os
 import shutil
 import tempfile
-import unittest
 import uuid
 
 import testtools
 
 from nova_gpfs.sim import cluster
-from nova_gpfs.sim import faces
 from nova_gpfs.sim import switches
+from tests import face
 from tests.unit.sim import simulated
 
 
@@ -32,8 +31,7 @@ class ServedTestCase(simulated.SimulatedTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        if reason := faces.reason_not():
-            raise unittest.SkipTest(reason)
+        face.require()
         top = tempfile.mkdtemp()
         cls.addClassCleanup(shutil.rmtree, top)
         os.chmod(top, 0o711)
