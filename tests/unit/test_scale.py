@@ -109,7 +109,8 @@ class RunTest(base.BaseTestCase):
     def test_one_host_looks_at_all_instances_for_the_others(self):
         for name in ('near, first', 'near, again'):
             found = self.whole[name]
-            self.assertLessEqual(found['lists'], 1)
+            # All instances, and the files that hosts leave each other.
+            self.assertLessEqual(found['lists'], 2)
             self.assertLess(found['looks'], 2 * INSTANCES + 10 * HOSTS)
 
     def test_a_cache_pass_takes_a_command_for_each_master_and_no_host(self):
