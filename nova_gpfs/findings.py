@@ -31,10 +31,14 @@ from typing import Any
 import uuid
 
 from nova_gpfs import incoming
+from nova_gpfs import record_file
 
 # Seconds after which a file that was not finished is left over; clocks may
 # differ by less.
 _LEFTOVER_AGE = 2 * 86400.0
+
+# A hundred thousand instances take some mebibytes.
+_LARGEST = 64 * 2 ** 20
 
 
 class Findings:
@@ -76,16 +80,15 @@ class Findings:
     def _read(self) -> Any:
         """Return what is known, None if nothing that counts here is."""
         try:
-            with open(self._path, encoding='utf-8') as file:
-                fields = json.load(file)
+            fields = record_file.read(self._path, largest=_LARGEST)
             return fields['found'] if fields['of'] == self._place() else None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, KeyError):
             return None
 
     def _write(self, found: Any) -> None:
         temporary = f'{self._path}.{uuid.uuid4().hex}.new'
         with contextlib.ExitStack() as undo:
-            with open(temporary, 'x', encoding='utf-8') as file:
+            with record_file.new(temporary) as file:
                 undo.callback(_remove, temporary)
                 json.dump({'version': 1, 'of': self._place(),
                            'found': found}, file)

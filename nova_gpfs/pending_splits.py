@@ -22,13 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import json
 import os
+
+from oslo_utils import uuidutils
 
 from nova_gpfs import errors
 from nova_gpfs import layout as gpfs_layout
-
-# Of the name of a parent: that of its instance, and its own.
-_LONGEST = 1000
+from nova_gpfs import record_file
 
 
 class PendingSplits:
@@ -46,8 +47,8 @@ class PendingSplits:
         """
         name = os.path.relpath(parent, self._layout.parents) if parent else ''
         try:
-            with open(self._path(image_id), 'x', encoding='utf-8') as note:
-                note.write(name)
+            with record_file.new(self._path(image_id)) as note:
+                json.dump({'version': 1, 'parent': name}, note)
         except FileExistsError:
             return
         except OSError as error:
@@ -65,19 +66,19 @@ class PendingSplits:
         :raises OSError: they cannot be listed
         """
         for image_id in sorted(os.listdir(self._layout.splits)):
-            yield image_id, self._parent(image_id)
+            if uuidutils.is_uuid_like(image_id):
+                yield image_id, self._parent(image_id)
 
     def _parent(self, image_id: str) -> str:
         """Return what a note names, if it can be a parent of an instance."""
         try:
-            with open(self._path(image_id), encoding='utf-8') as note:
-                name = note.read(_LONGEST)
+            note = record_file.read(self._path(image_id))
+            parts = record_file.text(note.get('parent'), 'parent').split('/')
+            record_file.names(dict.fromkeys(parts), 'parent')
         except (OSError, ValueError):
             return ''
-        parts = name.split('/')
-        if len(parts) != 2 or not all(parts) or set(parts) & {'.', '..'}:
-            return ''
-        return os.path.join(self._layout.parents, *parts)
+        return (os.path.join(self._layout.parents, *parts)
+                if len(parts) == 2 else '')
 
     def _path(self, image_id: str) -> str:
         return os.path.join(self._layout.splits, image_id)

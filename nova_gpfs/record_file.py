@@ -43,9 +43,11 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def read(path: str, directory: int | None = None) -> dict[str, Any]:
+def read(path: str, directory: int | None = None,
+         largest: int = LARGEST) -> dict[str, Any]:
     """Return what a file says, which may be relative to an open directory.
 
+    :param largest: how many bytes it may have
     :raises ValueError: it is no record
     :raises OSError: it cannot be read
     """
@@ -56,16 +58,16 @@ def read(path: str, directory: int | None = None) -> dict[str, Any]:
         with open(path, 'rb', opener=opener) as record:
             if not stat.S_ISREG(os.fstat(record.fileno()).st_mode):
                 raise ValueError('no regular file')
-            return _object(record.read(LARGEST + 1))
+            return _object(record.read(largest + 1), largest)
     except OSError as error:
         if error.errno in _NO_FILE:
             raise ValueError('no regular file') from None
         raise
 
 
-def _object(text: bytes) -> dict[str, Any]:
-    if len(text) > LARGEST:
-        raise ValueError(f'larger than {LARGEST} bytes')
+def _object(text: bytes, largest: int) -> dict[str, Any]:
+    if len(text) > largest:
+        raise ValueError(f'larger than {largest} bytes')
     try:
         found = json.loads(text.decode('utf-8'))
     except RecursionError:

@@ -255,8 +255,7 @@ class OperationsTest(SickTestCase):
     def make_master(self, placement):
         key = f'image{next(self.numbers)}'
         made = os.path.join(self.layout.master(
-            layout.placed_key(key, placement.pool, placement.data_replicas,
-                              placement.metadata_replicas)), 'image')
+            layout.placed_key(key, placement)), 'image')
         return lambda: self.storage.masters.ensure(
             key, self.fill, placement), [], made
 
@@ -264,7 +263,7 @@ class OperationsTest(SickTestCase):
         key = f'image{next(self.numbers)}'
         first, _made = self.storage.masters.ensure(key, self.fill)
         made = os.path.join(self.layout.master(layout.placed_key(
-            key, FAST.pool, FAST.data_replicas, None)), 'image')
+            key, FAST)), 'image')
         return (lambda: self.storage.masters.ensure(key, self.fill, FAST),
                 [first.path], made)
 

@@ -33,7 +33,9 @@ FAST = model.Placement('fast', data_replicas=1)
 # its owner's alone is nobody else's either.
 MODES = {
     '_gpfs': 0o700,
-    '_gpfs/(masters|incoming|parents|hosts|trash|leaving|locks)': 0o700,
+    '_gpfs/(masters|incoming|parents|hosts|splits|trash|leaving|shared|locks)':
+        0o700,
+    '_gpfs/swept': 0o644,
     '_gpfs/identity.json': 0o644,
     '_gpfs/hosts/node1.json': 0o644,
     '_gpfs/locks/nova-gpfs-[^/]+': 0o644,

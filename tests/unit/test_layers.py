@@ -60,8 +60,8 @@ MAY_IMPORT = {
     'nova_options': frozenset(),
     'walk': VALUES,
     'pinned': VALUES | {'mm'},
-    'privsep': VALUES | {'mm', 'run', 'conf', 'pinned', 'privileged_places',
-                         'walk'},
+    'privsep': VALUES | {'mm', 'run', 'conf', 'layout', 'pinned',
+                         'privileged_places', 'walk'},
     'privileged_places': VALUES | {'conf', 'conf_image_store', 'image_store',
                                    'nova_options'},
     'audit': VALUES | {'policy'},
@@ -86,7 +86,7 @@ MAY_IMPORT = {
     'health': GPFS | {'guard', 'run'},
     'probe': GPFS,
     'incoming': GPFS | {'guard'},
-    'findings': GPFS | {'incoming'},
+    'findings': GPFS | {'incoming', 'record_file'},
     'turns': GPFS | {'guard'},
     'digest': frozenset(),
     'master_record': GPFS | {'incoming', 'record_file'},
@@ -98,7 +98,7 @@ MAY_IMPORT = {
     'store_snapshots': GPFS | {
         'image_access', 'image_location', 'image_store'},
     'parents': GPFS | {'guard', 'policy'},
-    'pending_splits': GPFS,
+    'pending_splits': GPFS | {'record_file'},
     'trash': GPFS,
     'sealed': GPFS | {'audit', 'master_record', 'masters'},
     'storage': GPFS | {
