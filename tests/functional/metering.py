@@ -192,14 +192,15 @@ class Meter:
         self._copies.append('upload')
         self._reads(path)
 
-    def costs(self, ignore=()):
+    def costs(self, ignore=(), looks=False):
         """Return what was done since the last time.
 
         :param ignore: names of commands that do not count
+        :param looks: whether looks at the storage as a whole count
         """
         commands = [command(call['argv'])
                     for call in self._gpfs.calls()[self._called:]
-                    if not _is_of_health(call['argv'])]
+                    if looks or not _is_look(call['argv'])]
         copies = self._copies + [name for name in commands
                                  if name in _COPIES_INSIDE]
         after = Blocks(self._gpfs)
@@ -214,7 +215,7 @@ class Meter:
         return found
 
 
-def _is_of_health(argv):
+def _is_look(argv):
     """Whether a command is that by which a host looks at its storage.
 
     It does so once a minute, and where Nova reports in between.
