@@ -87,6 +87,10 @@ def refresh(state: store.Store, system: filesystems.FileSystem, path: str,
         wanted = set()
         if switches.value(state, 'parent_link_count') == 'counts':
             wanted = _living(state, system, parent or 0)
+            if _children(system, parent) - wanted:
+                # A file that is renamed while its directory is read may be
+                # seen under neither name.
+                wanted |= _living(state, system, parent or 0)
         for child in _children(system, parent) - wanted:
             drop(system, parent, child)
         for number in wanted - _children(system, parent):
