@@ -105,9 +105,12 @@ class Hosts:
 
         A host that is new, or back, is counted at once; one that is silent
         may count for a little longer than its entry.
+
+        :raises errors.GpfsError: the file system is not there, or silent
         """
         if self._self is None:
             return 0
+        self._guard.check()
         return int(self._number.get(lambda: len(self.live())))
 
     def share(self, address: str) -> bool:
