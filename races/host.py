@@ -225,9 +225,10 @@ class Host:
         """Seal the disk while a guest has it open."""
         def extract(disk, target):
             with open(disk.path, 'r+b'):
-                os.symlink(self.storage.parents.make_of_open(
+                parent, _depth = self.storage.parents.make_of_open(
                     os.path.basename(os.path.dirname(disk.path)), disk.path,
-                    contextlib.nullcontext()), target)
+                    contextlib.nullcontext())
+                os.symlink(parent, target)
         self._snapshot(extract)
 
     def _snapshot(self, extract):
@@ -259,7 +260,8 @@ class Host:
         self.ledger.note('has', image.key)
 
     def cache_pass(self):
-        cache_manager.GpfsImageCacheManager(self.storage)._collect([])
+        cache_manager.GpfsImageCacheManager(
+            self.storage, self.nova.splitting)._collect([])
 
     def sweep(self):
         """Do what a host does when it starts."""

@@ -33,7 +33,9 @@ class Stage:
     def __init__(self):
         self._process = subprocess.Popen(
             [sys.executable, '-W', 'ignore', '-m', 'races.stage'],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            # The hub of eventlet does not outlive a fork.
+            env={**os.environ, 'OS_NOVA_DISABLE_EVENTLET_PATCHING': 'true'})
 
     def end(self):
         self._process.communicate()
