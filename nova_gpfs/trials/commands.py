@@ -198,12 +198,12 @@ TRIALS = (
     base.Trial('names-below-proc', 'Do commands take /proc/PID/fd/N for the '
                'file that is open?', names_below_proc, {
                    'follow': base.Verdict(
-                       base.WORKS, 'root can be given what was checked and '
-                       'nothing else', 'Set [gpfs] pin_paths = True.'),
+                       base.WORKS, 'with [gpfs] pin_paths = True root is '
+                       'given what was checked and nothing else'),
                    'refuse': base.Verdict(
                        base.WORKS, 'root is given paths, at which the user '
-                       'of nova-compute can put something else in time',
-                       'Leave [gpfs] pin_paths unset.'),
+                       'of nova-compute can put something else in time; '
+                       '[gpfs] pin_paths is to stay unset'),
                    'else': base.Verdict(
                        base.DEGRADED, 'commands that run as root do nothing '
                        'with [gpfs] pin_paths',
