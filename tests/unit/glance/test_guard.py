@@ -61,7 +61,9 @@ class IdentityTest(OwnClusterTestCase):
         self.assertIn('Mount that of gpfs_store_directory', self.refused())
 
     def test_the_device_in_the_mount_table_is_compared(self):
-        table = f'fs7 {self.gpfs.mount_point("fs0")} gpfs rw 0 0\n'
+        # Where the simulated mount point leads: the table has no links.
+        top = os.path.realpath(self.gpfs.mount_point('fs0'))
+        table = f'fs7 {top} gpfs rw 0 0\n'
         with mock.patch('nova_gpfs.location._mount_table', autospec=True,
                         return_value=table):
             self.assertIn('fs7', self.refused())
