@@ -35,6 +35,8 @@ LOG = logging.getLogger(__name__)
 class Attending(driver.LibvirtDriver):
     """The part of the libvirt driver that looks after the storage."""
 
+    #: None until Nova has started the driver.
+    _health = None
     _over_committed = 0
     _trouble = None
 
@@ -51,6 +53,8 @@ class Attending(driver.LibvirtDriver):
 
     def get_available_resource(self, nodename):
         """Look at the storage before others do, who would wait with it."""
+        if self._health is None:
+            return super().get_available_resource(nodename)
         self._look()
         resources = super().get_available_resource(nodename)
         if CONF.gpfs.resume_guests and self._trouble is None:
