@@ -17,6 +17,7 @@ about once a minute.
 """
 
 import dataclasses
+from typing import Any
 
 from nova import conf
 from nova.virt.libvirt import driver
@@ -36,7 +37,7 @@ class Attending(driver.LibvirtDriver):
     """The part of the libvirt driver that looks after the storage."""
 
     #: None until Nova has started the driver.
-    _health = None
+    _health: Any = None
     _over_committed = 0
     _trouble = None
 
