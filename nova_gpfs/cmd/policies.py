@@ -32,6 +32,7 @@ from nova_gpfs import master_record
 from nova_gpfs.mm import base
 from nova_gpfs.mm import mmchattr
 from nova_gpfs.mm import mmclone
+from nova_gpfs.mm import mmrestripefile
 from nova_gpfs import model
 from nova_gpfs import offer
 from nova_gpfs import policy
@@ -209,6 +210,8 @@ class _Commands:
             made = os.path.join(paths.incoming, ROOM, master_record.IMAGE)
             if not part.is_empty:
                 yield 'new master', '', _change(made, part)
+            if not policy.affinity(part).is_empty:
+                yield 'new master', _FIRST, mmrestripefile.Relocate(made)
             yield 'new master', '', mmclone.Seal(made)
             yield 'new disk', '', mmclone.Copy(
                 os.path.join(paths.master(name), master_record.IMAGE), disk)
@@ -220,6 +223,7 @@ class _Commands:
 
 
 _UNLESS = 'unless the clone has it already'
+_FIRST = 'if it is the first one of its image'
 
 
 def _change(path: str, placement: model.Placement) -> mmchattr.Change:

@@ -616,6 +616,11 @@ class ExplainTest(CommandsTestCase):
             _code, found, _err = self.run_program(
                 'explain', '--flavor', 'policy=near', '--role', 'root')
             self.assertEqual(expected, found['disks'][0]['master'])
+            self.assertEqual(
+                ['mmchattr', 'mmrestripefile', 'mmclone', 'mmclone',
+                 'mmchattr'],
+                [os.path.basename(row['command'][0])
+                 for row in found['commands']])
 
 
 class ShowTest(CommandsTestCase):
