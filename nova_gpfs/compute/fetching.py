@@ -26,6 +26,7 @@ from oslo_log import log as logging
 from oslo_utils.imageutils import format_inspector
 
 from nova_gpfs.compute import growth
+from nova_gpfs.compute import image_size
 from nova_gpfs.compute import image_source
 from nova_gpfs import plan
 
@@ -44,11 +45,16 @@ class Image:
     else Nova downloads it.
     """
 
-    def __init__(self, storage, fetch_func, image_id, **kwargs):
-        """Take the function of Nova that downloads, and its arguments."""
+    def __init__(self, storage, fetch_func, image_id, at_most=None,
+                 **kwargs):
+        """Take the function of Nova that downloads, and its arguments.
+
+        :param at_most: size in bytes of the disk, None or 0 for no limit
+        """
         self._storage = storage
         self._fetch = fetch_func
         self._image_id = image_id
+        self._at_most = at_most
         self._kwargs = kwargs
         self._source = image_source.ImageSource(storage, image_id, **kwargs)
 
@@ -65,7 +71,12 @@ class Image:
             self._source.complete(master)
 
     def __call__(self, path):
-        """Write the image to ``path`` and return what was made."""
+        """Write the image to ``path`` and return what was made.
+
+        :raises exception.FlavorDiskSmallerThanImage: it does not fit
+        """
+        image_size.require_fits(self._kwargs.get('context'), self._image_id,
+                                self._at_most)
         return self._source.convert(path) or self._download(path)
 
     def _download(self, path):

@@ -108,7 +108,8 @@ class Gpfs(imagebackend.Flat):
             return
         wanted = self._wanted()
         if 'image_id' in kwargs:
-            fill = fetching.Image(self.storage, fetch_func, **kwargs)
+            fill = fetching.Image(self.storage, fetch_func, at_most=size,
+                                  **kwargs)
             fill.complete(self._create(layout.master_key(filename), fill,
                                        size, wanted, fill.clone))
         elif 'ephemeral_size' in kwargs:

@@ -14,6 +14,9 @@
 
 Nova takes a refusal of Glance for the failure of the snapshot. It uploads the
 disk instead if it is told that the image is not acceptable.
+
+An answer of Glance can get lost. Nova's client then asks again, and Glance
+refuses what it has registered already. So the image says what has happened.
 """
 
 import time
@@ -45,7 +48,8 @@ class ImageApi(glance.API):
     def update(self, context, id_or_uri, image_info, *args, **kwargs):
         """Do as Nova's, and say so if Glance refuses a location of ours.
 
-        After anything that is no refusal, Glance may have registered it.
+        A location that the image has is registered, whatever was answered.
+        After anything else that is no refusal, Glance may yet register it.
 
         :raises exception.ImageUnacceptable: Glance refuses the location
         """
@@ -57,11 +61,31 @@ class ImageApi(glance.API):
             updated = super().update(context, id_or_uri, image_info, *args,
                                      **kwargs)
         except Exception as error:
-            if not _is_refusal(error):
-                raise
-            raise _refused(id_or_uri, uri, error) from error
+            updated = self._registered(context, id_or_uri, uri)
+            if updated is None:
+                if not _is_refusal(error):
+                    raise
+                raise _refused(id_or_uri, uri, error) from error
+            LOG.info('Glance has registered %s; its answer was: %s', uri,
+                     error)
         self._await(context, id_or_uri, uri)
         return updated
+
+    def _registered(self, context, image_id, uri):
+        """Return an image if Glance has our location of it, or works on it.
+
+        Not every Glance shows locations. Nova has just made the image, so
+        that data which it has are ours.
+        """
+        try:
+            found = self.get(context, image_id, include_locations=True)
+        except Exception as error:
+            LOG.debug('Glance does not tell what became of %s: %s', uri,
+                      error)
+            return None
+        shown = [each['url'] for each in found.get('locations') or ()]
+        taken = uri in shown if shown else _is_taken(found)
+        return found if taken else None
 
     def _await(self, context, image_id, uri):
         """Wait until Glance has looked at a location.
@@ -74,14 +98,18 @@ class ImageApi(glance.API):
         deadline = time.monotonic() + CONF.gpfs.command_timeout
         while time.monotonic() < deadline:
             found = self.get(context, image_id)
-            if found['status'] == 'queued' and (
-                    _LOCK not in found['properties']):
+            if not _is_taken(found):
                 raise _refused(image_id, uri, 'the image has no data')
             if found['status'] not in ('queued', 'importing'):
                 return
             time.sleep(_PACE)
         LOG.warning('Glance has not yet looked at %s; the snapshot is ready '
                     'when it has', uri)
+
+
+def _is_taken(image):
+    """Whether an image has data, or Glance works on what is to be its data."""
+    return image['status'] != 'queued' or _LOCK in image['properties']
 
 
 def _refused(image_id, uri, reason):

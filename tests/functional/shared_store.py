@@ -32,12 +32,13 @@ class Glance(cloud.Glance):
     """Keeps what is uploaded or registered in files of a store on GPFS.
 
     ``directory`` and ``place`` are those of the store. ``refusal`` is raised
-    when a location is registered.
+    when a location is registered, ``lost`` after it has been registered.
     """
 
     directory = ''
     place: location.Location
     refusal: Exception | None = None
+    lost: Exception | None = None
     shows_locations = True
 
     @property
@@ -101,21 +102,30 @@ class Glance(cloud.Glance):
             found['locations'] = []
         return found
 
+    def create(self, context, metadata, data=None):
+        made = super().create(context, metadata, data)
+        if data is None:
+            self.images[made['id']]['status'] = 'queued'
+        return made
+
     def update(self, context, image_id, metadata, data=None,
                purge_props=False):
         metadata = dict(metadata)
         uri = metadata.pop('location', None)
+        if uri and self.refusal:
+            raise self.refusal
         updated = super().update(context, image_id, metadata, data,
                                  purge_props)
         if data is not None:
             self._write(image_id, self._imagedata.pop(image_id))
+            updated['status'] = 'active'
         if uri:
-            if self.refusal:
-                raise self.refusal
             self.images[image_id]['locations'] = [
                 {'url': uri, 'metadata': {}}]
             updated['size'] = os.stat(self.path(image_id)).st_size
             updated['status'] = 'active'
+            if self.lost:
+                raise self.lost
         # Nova's client of the real Glance sends nothing where these are ''.
         updated['properties'] = {
             name: value for name, value in updated['properties'].items()

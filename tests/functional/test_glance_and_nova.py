@@ -20,6 +20,7 @@ import os
 import unittest
 
 import fixtures
+from keystoneauth1 import exceptions as keystone_exceptions
 from keystoneauth1 import session
 from keystoneauth1 import token_endpoint
 from nova.image import glance as nova_glance
@@ -37,12 +38,27 @@ except ImportError:
 MIB = cloud.MIB
 
 
+class LosingSession(session.Session):
+    """Loses the first answer to a request that registers a location."""
+
+    lost = 0
+
+    def request(self, *args, **kwargs):
+        answer = super().request(*args, **kwargs)
+        if 'gpfs://' in str(kwargs.get('data')) and not LosingSession.lost:
+            LosingSession.lost += 1
+            raise keystone_exceptions.ConnectFailure('The answer is lost')
+        return answer
+
+
 class Glance(fixtures.Fixture):
     """The process, with what the cloud of the tests asks of its Glance.
 
     ``downloads`` and ``uploads`` list the images whose data Nova has fetched
     from its API or sent to it.
     """
+
+    session = session.Session
 
     def __init__(self, stores, directory):
         super().__init__()
@@ -74,7 +90,7 @@ class Glance(fixtures.Fixture):
 
     def _session_and_auth(self, _context):
         """Speak as Nova does: for a user, and as a service."""
-        return (session.Session(additional_headers={
+        return (self.session(additional_headers={
             'X-Service-Token': glance_service.SERVICE}),
             token_endpoint.Token(self.service.url, glance_service.ADMIN))
 
@@ -177,6 +193,25 @@ class ZeroCopyTest(GlanceTestCase):
         snap = self.snapshot(server)
         self.glance.service.wait_for(snap, status='active')
         self.assertEqual(self.guest_sees, self.glance.data(snap))
+        self.assert_nothing_moved()
+
+
+class LostAnswerTest(GlanceTestCase):
+
+    def make_glance(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            f'{__name__}.LosingSession.lost', 0))
+        glance = super().make_glance()
+        glance.session = LosingSession
+        return glance
+
+    def test_what_glance_has_registered_is_the_snapshot(self):
+        server = self.boot(self.glance.add(
+            'image', os.urandom(MIB), 'raw'), 'own')
+        before = cloud.read(self.disk(server))
+        snap = self.snapshot(server)
+        self.assertEqual(1, LosingSession.lost)
+        self.assertEqual(before, self.glance.data(snap))
         self.assert_nothing_moved()
 
 

@@ -105,6 +105,37 @@ class HostileImagesTest(shared_store.SharedStoreTestCase):
         self.assertNotIn(image_id, self.glance.downloads)
 
 
+class LargeImagesTest(shared_store.SharedStoreTestCase):
+    """An image that is a hundred times as large when it is unpacked."""
+
+    def setUp(self):
+        super().setUp()
+        path = os.path.join(self.directory, 'large')
+        cloud.qemu_img('create', '-f', 'raw', path, '2G')
+        with open(path, 'r+b') as f:
+            f.write(b'\xff' * 64 * cloud.MIB)
+        cloud.qemu_img('convert', '-c', '-O', 'qcow2', path, f'{path}.qcow2')
+        self.image_id = self.glance.add(
+            'large', cloud.read(f'{path}.qcow2'), 'qcow2')
+
+    def boot_refused(self):
+        """Return how many masters there are after a boot is refused."""
+        self.boot(self.image_id, self.flavor('small', root_gb=1),
+                  expected_state='ERROR')
+        layout = self.storage().layout
+        self.assertEqual([], os.listdir(layout.incoming))
+        self.assertEqual([], self.gpfs.check())
+        return len(os.listdir(layout.masters))
+
+    def test_glance_knows_and_not_a_byte_is_fetched(self):
+        self.glance.images[self.image_id]['virtual_size'] = 2 * 2 ** 30
+        self.assertEqual(0, self.boot_refused())
+        self.assertEqual([], self.glance.downloads)
+
+    def test_glance_does_not_know_and_larger_disks_may_have_the_master(self):
+        self.assertEqual(1, self.boot_refused())
+
+
 class HostileKeptImagesTest(HostileImagesTest):
     """Where qcow2 stays what it is."""
 

@@ -146,6 +146,21 @@ class RunningTest(StoreTestCase):
                                   in self.glance.images.values()})
         self.assert_nothing_is_left()
 
+    def test_what_glance_has_registered_is_whole_whatever_it_answers(self):
+        before = cloud.read(self.disk)
+        for shows, lost in (
+                (True, exception.GlanceConnectionFailed(server='glance',
+                                                        reason='gone')),
+                (False, exception.Invalid('it has data already'))):
+            self.forget()
+            self.glance.shows_locations = shows
+            self.glance.lost = lost
+            image_id = self.snapshot()
+            self.assert_cloned(image_id, before)
+            self.assertNotIn('upload', self.happened)
+            self.glance.delete(None, image_id)
+        self.assert_nothing_is_left()
+
     def test_a_store_that_cannot_be_written_to_leads_to_the_upload(self):
         for kind in ('images', 'snapshots'):
             path = self.glance.store.room(kind)
