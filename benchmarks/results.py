@@ -114,18 +114,18 @@ def text(document):
                 for title, one in document['cold'].items()}}
     parts = [
         [f'{name}: {value}' for name, value in document['setting'].items()],
-        ['Time until every caller has its disk, median', *_table(
+        ['Time until every caller has its disk, median', *table(
             ['', *names, *document['warm']['ratios']],
             [[title, *(f'{one["medians"][name]:.3f}'
                        if name in one['medians'] else '-' for name in names),
               *(f'{one["ratios"][pair]:.2f}' if pair in one['ratios']
                 else '-' for pair in document['warm']['ratios'])]
              for title, one in timed.items()])],
-        ['From cold: downloads, MiB written, MiB taken', *_table(
+        ['From cold: downloads, MiB written, MiB taken', *table(
             ['', *names],
             [[title, *(_cold(one, name) for name in names)]
              for title, one in document['cold'].items()])],
-        ['One disk, image cached', *_table(
+        ['One disk, image cached', *table(
             ['', 'programs', 'locks', 'external', 'MiB written', 'MiB taken',
              'system calls', ''],
             [[name, str(sum(one['programs'].values())),
@@ -133,11 +133,11 @@ def text(document):
               _mib(one['written']), _mib(one['taken']),
               str(one['system_calls'] or '-'), _programs(one['programs'])]
              for name, one in document['disk'].items()])],
-        ['A snapshot and a disk from it, by MiB of data; MiB moved', *_table(
+        ['A snapshot and a disk from it, by MiB of data; MiB moved', *table(
             ['', 'data', 'backend', 's', 'times gpfs', 'read', 'written',
              'uploaded', 'downloaded', ''],
             _snapshot_rows(document['snapshots']))],
-        ['Own overhead, ms (aim: below 5): median (quartiles)', *_table(
+        ['Own overhead, ms (aim: below 5): median (quartiles)', *table(
             ['', *_kinds(document['overhead'])],
             [[name, *(_milliseconds(kinds.get(kind))
                       for kind in _kinds(document['overhead']))]
@@ -174,7 +174,7 @@ def _milliseconds(one):
             f'{1000 * third:.2f})')
 
 
-def _table(header, rows):
+def table(header, rows):
     """Align columns: the first and a last one without a title to the left."""
     widths = [max(map(len, column)) for column in zip(header, *rows)]
     return ['  '.join(
