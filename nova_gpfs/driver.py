@@ -147,9 +147,11 @@ class GpfsDriver(abc.ABC):
         """Copy shared blocks so that a clone no longer needs ancestors.
 
         Takes as long as the shared blocks take to copy. ``ALREADY``: the
-        file is no clone.
+        file is no clone. Whoever seals the file meanwhile gives it a new
+        parent, from which it is detached, too.
 
         :raises errors.NoSpace: the file system or pool is full
+        :raises errors.FileBusy: it has got a new parent again and again
         """
 
     @abc.abstractmethod

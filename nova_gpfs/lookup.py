@@ -21,6 +21,7 @@ import os
 import stat
 
 from nova_gpfs import errors
+from nova_gpfs import model
 
 # What the kernel says of a file on a file system whose daemon is gone (IBM
 # documentation, "GPFS daemon went down", "Quorum loss").
@@ -80,3 +81,13 @@ def may_read(paths: Iterable[str]) -> bool:
     """
     return all(os.access(path, os.R_OK) or not os.path.lexists(path)
                for path in paths)
+
+
+def file_system_of(path: str,
+                   known: Iterable[model.FileSystem]) -> str | None:
+    """Return the name of that of these file systems which a path is on."""
+    real = os.path.realpath(path)
+    mounts = {os.path.realpath(one.mount_point): one.name for one in known}
+    below = [point for point in mounts
+             if os.path.commonpath((point, real)) == point]
+    return mounts[max(below, key=len)] if below else None

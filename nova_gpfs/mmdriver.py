@@ -60,6 +60,10 @@ T = TypeVar('T')
 
 _DISK_MODE = 0o644
 
+# How often a file is split that another host makes a snapshot of meanwhile,
+# which gives it a new parent.
+_ATTEMPTS = 3
+
 # Failures whose text does not tell why; a look may.
 _VAGUE = (errors.CommandFailed, errors.NotGpfs, errors.NotPermitted,
           errors.OutputNotUnderstood)
@@ -191,15 +195,24 @@ class MmDriver(driver.GpfsDriver):
         before = self.clone_info(path).parent_inode
         if before is None:
             return model.Change.ALREADY
-        kept = (None,) if wholly else ()
+        for _time in range(_ATTEMPTS):
+            failure = self._attempt(command)
+            now = self._parent_after(path, failure)
+            if now is None or (now != before and not wholly):
+                return model.Change.MADE
+            if now == before or isinstance(failure, errors.TimedOut):
+                raise failure or _not_done(command)
+            before = now
+        raise errors.FileBusy(f'{path} got a new parent each time that it '
+                              'was split')
 
-        def holds(info: model.CloneInfo) -> bool:
-            if kept:
-                return info.parent_inode in kept
-            return info.parent_inode != before
-
-        self._confirm(path, holds, self._attempt(command), command)
-        return model.Change.MADE
+    def _parent_after(self, path: str,
+                      failure: errors.GpfsError | None) -> int | None:
+        """Return of what a file is a clone once a command has been run."""
+        try:
+            return self.clone_info(path).parent_inode
+        except errors.GpfsError as error:
+            raise failure or error
 
     def detach_part(self, path: str, blocks: int, offset: int) -> int | None:
         if self._library is None:
@@ -240,7 +253,7 @@ class MmDriver(driver.GpfsDriver):
         failure = self._attempt(command)
         if failure:
             raise failure
-        worse = set(_ills(self.attributes(path))) - set(_ills(before))
+        worse = self.attributes(path).ills - before.ills
         if worse:
             raise errors.CommandFailed(
                 command.argv(), 0, '', f'{path} became {", ".join(worse)}')
@@ -317,7 +330,7 @@ class MmDriver(driver.GpfsDriver):
                  found: model.FileAttributes) -> errors.GpfsError | None:
         """Return why mmchattr cannot do it, None when that is not known."""
         with contextlib.suppress(errors.GpfsError):
-            device = _file_system_of(command.path, self.file_systems())
+            device = lookup.file_system_of(command.path, self.file_systems())
             if device is not None:
                 disks = self._ask(mmlsdisk.List(device))
                 return command.refusal(found, self.pools(device), disks)
@@ -327,21 +340,3 @@ class MmDriver(driver.GpfsDriver):
 def _not_done(command: base.Effect) -> errors.CommandFailed:
     return errors.CommandFailed(
         command.argv(), 0, '', 'It reported success, but did nothing')
-
-
-def _ills(found: model.FileAttributes) -> list[str]:
-    """Return the flags of blocks that are not as they should be.
-
-    How several are told apart is not published.
-    """
-    return [flag for text in found.flags for flag in text.split(',')
-            if flag.startswith('ill')]
-
-
-def _file_system_of(path: str,
-                    known: tuple[model.FileSystem, ...]) -> str | None:
-    real = os.path.realpath(path)
-    mounts = {os.path.realpath(one.mount_point): one.name for one in known}
-    below = [point for point in mounts
-             if os.path.commonpath((point, real)) == point]
-    return mounts[max(below, key=len)] if below else None

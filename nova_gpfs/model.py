@@ -87,6 +87,16 @@ class FileAttributes:
     misc: tuple[str, ...] = ()
     snapshot: str = ''
 
+    @property
+    def ills(self) -> frozenset[str]:
+        """Return the flags of blocks that are not as they should be.
+
+        How several are told apart is not published.
+        """
+        return frozenset(flag for text in self.flags
+                         for flag in text.split(',')
+                         if flag.startswith('ill'))
+
 
 @dataclasses.dataclass(frozen=True)
 class Pool:

@@ -49,8 +49,6 @@ ACTS = {'boot': 8, 'delete': 3, 'prefetch': 1, 'cache_pass': 3, 'snapshot': 2,
         'open_snapshot': 1, 'double': 2, 'apply': 1, 'sweep': 1, 'write': 2,
         'announce': 1}
 _POLICIES = (None, None, 'gold', 'silver')
-# An operator gives a command again whose answer is that a disk was busy.
-_TIMES = 4
 
 
 class Wrong(Exception):
@@ -283,18 +281,15 @@ class Host:
             self._apply(here, name)
 
     def _apply(self, here, name):
-        """Apply, and again where somebody has sealed the disk meanwhile."""
-        for _time in range(_TIMES):
-            try:
-                answer, _code = applying.apply(
-                    here, [name], applying.Options(detach=True), _silently)
-            except errors.NoSuchInstance:
-                return
-            failed = [row for row in answer['disks']
-                      if row['result'] == applying.FAILED]
-            if not failed:
-                return
-        raise Wrong(f'policy apply: {failed}')
+        try:
+            answer, _code = applying.apply(
+                here, [name], applying.Options(detach=True), _silently)
+        except errors.NoSuchInstance:
+            return
+        failed = [row for row in answer['disks']
+                  if row['result'] == applying.FAILED]
+        if failed:
+            raise Wrong(f'policy apply: {failed}')
 
     def announce(self):
         number = 1 + int(self.wish['name'].removeprefix('node'))

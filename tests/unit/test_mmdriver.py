@@ -139,6 +139,61 @@ class TestOwnership(test_run.ProgramsTestCase):
             self.skipTest('needs root, to make files of another user')
 
 
+class TestDetaching(test_run.ProgramsTestCase):
+    """Another host gives a disk a new parent while it is detached."""
+
+    def setUp(self):
+        super().setUp()
+        self.path = os.path.join(self.mm_path, 'disk')
+        self.parent = pathlib.Path(self.mm_path, 'parent')
+        self.splits = pathlib.Path(self.mm_path, 'splits')
+        # After each split the next parent is there, '-' being none at all.
+        self.program('mmclone', '''
+            cd "$(dirname "$0")"
+            if [ $1 = show ]; then
+                echo "------  -----  --------------  ---------"
+                read -r inode < parent
+                [ $inode = - ] && echo "                  $2" ||
+                    echo "    no      1             $inode  $2"
+            else
+                echo $1 >> splits
+                sed -i 1d parent
+                [ $(head -n 1 parent) != 7 ] || exit 5
+            fi
+        ''')
+
+    def detach(self, *parents, ancestors=model.Ancestors.ALL):
+        self.splits.write_text('')
+        self.parent.write_text('\n'.join(map(str, parents)) + '\n')
+        return mmdriver.MmDriver(self.local, self.fail).detach(
+            self.path, ancestors)
+
+    def times(self):
+        return len(self.splits.read_text().split())
+
+    def test_a_disk_that_is_sealed_meanwhile_is_split_once_more(self):
+        self.assertIs(model.Change.MADE, self.detach(1, 2, '-'))
+        self.assertEqual(2, self.times())
+
+    def test_a_split_that_fails_for_it_is_tried_once_more(self):
+        self.assertIs(model.Change.MADE, self.detach(1, 7, '-'))
+        self.assertEqual(2, self.times())
+
+    def test_a_disk_that_has_its_parent_still_is_not_split_once_more(self):
+        error = self.assertRaises(errors.CommandFailed, self.detach, 1, 1)
+        self.assertIn('did nothing', error.stderr)
+        self.assertEqual(1, self.times())
+
+    def test_a_disk_that_is_sealed_again_and_again_is_busy(self):
+        self.assertRaises(errors.FileBusy, self.detach, *range(10, 20))
+        self.assertEqual(3, self.times())
+
+    def test_the_parent_of_a_parent_is_what_is_left(self):
+        self.assertIs(model.Change.MADE, self.detach(
+            1, 2, ancestors=model.Ancestors.PARENT))
+        self.assertEqual(1, self.times())
+
+
 class TestQuota(test_run.ProgramsTestCase):
 
     def setUp(self):
