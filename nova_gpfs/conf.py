@@ -27,6 +27,7 @@ from nova_gpfs import conf_health
 from nova_gpfs import conf_images
 from nova_gpfs import conf_policies
 from nova_gpfs import conf_privileged
+from nova_gpfs import conf_waits
 
 GROUP = cfg.OptGroup(
     'gpfs', title='GPFS image backend',
@@ -137,21 +138,6 @@ Possible values:
 
 * ``False``: copy, log a warning and count it.
 * ``True``: fail.
-"""),
-    cfg.IntOpt(
-        'leftover_age',
-        default=86400, min=600,
-        help="""
-Age at which an unfinished download is removed, in seconds.
-
-A host that crashes while it fetches or converts an image leaves a directory
-below ``instances_path``. It is removed by a host that starts or fetches an
-image, once nothing in it has changed for this long. Of the hosts that fetch
-images, one looks for such directories in each 24th part of this time. Set it
-to more than the longest time for which a download or conversion may stand
-still and to more than the clocks of the compute hosts may differ.
-
-It also holds for the clone parents of instances that no longer exist.
 """),
     cfg.IntOpt(
         'max_clone_depth',
@@ -310,9 +296,7 @@ nova-compute as a value of ``[libvirt] images_type``.
 def register(conf: cfg.ConfigOpts) -> None:
     """Make the options known to ``conf``; doing it again is harmless."""
     conf.register_group(GROUP)
-    conf.register_opts([*OPTIONS, *conf_health.OPTIONS, *conf_images.OPTIONS,
-                        *conf_policies.OPTIONS, *conf_privileged.OPTIONS],
-                       group=GROUP)
+    conf.register_opts(_registered(), group=GROUP)
 
 
 def unknown_options(conf: cfg.ConfigOpts) -> Iterator[str]:
@@ -334,8 +318,13 @@ def renamed_options(conf: cfg.ConfigOpts) -> Iterator[str]:
 
 
 def _all() -> list[cfg.Opt]:
-    return [_SOURCE, *OPTIONS, *conf_health.OPTIONS, *conf_images.OPTIONS,
-            *conf_policies.OPTIONS, *conf_privileged.OPTIONS]
+    return [_SOURCE, *_registered()]
+
+
+def _registered() -> list[cfg.Opt]:
+    return [*OPTIONS, *conf_health.OPTIONS, *conf_images.OPTIONS,
+            *conf_policies.OPTIONS, *conf_privileged.OPTIONS,
+            *conf_waits.OPTIONS]
 
 
 def _former() -> dict[str, str]:

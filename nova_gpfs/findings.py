@@ -69,7 +69,8 @@ class Findings:
         # From now on the others have what is known, old as it is.
         incoming.touch(self._path)
         found = look()
-        self._sweep()
+        directory, name = os.path.split(self._path)
+        remove_leftovers(directory, f'{name}.')
         self._write(found)
         return found
 
@@ -94,14 +95,17 @@ class Findings:
                            'found': found}, file)
             os.rename(temporary, self._path)
 
-    def _sweep(self) -> None:
-        """Remove what a host that died while it wrote has left."""
-        directory, name = os.path.split(self._path)
-        for each in os.listdir(directory):
-            path = os.path.join(directory, each)
-            if (each.startswith(f'{name}.')
-                    and not incoming.is_younger(path, _LEFTOVER_AGE)):
-                _remove(path)
+
+def remove_leftovers(directory: str, begins: str = '') -> None:
+    """Remove what hosts that died while they wrote records have left.
+
+    :param begins: how the names of the records begin
+    """
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        if (name.startswith(begins) and name.endswith('.new')
+                and not incoming.is_younger(path, _LEFTOVER_AGE)):
+            _remove(path)
 
 
 def _remove(path: str) -> None:

@@ -111,7 +111,11 @@ class Hosts:
         if self._self is None:
             return 0
         self._guard.check()
-        return int(self._number.get(lambda: len(self.live())))
+        return int(self._number.get(self._count))
+
+    def _count(self) -> int:
+        findings.remove_leftovers(self._layout.hosts)
+        return len(self.live())
 
     def share(self, address: str) -> bool:
         """Whether the host at an address is known to share this directory.

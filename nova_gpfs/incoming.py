@@ -61,6 +61,18 @@ class Incoming:
         finally:
             remove_room(room)
 
+    def signs(self, key: str) -> frozenset[tuple[object, ...]]:
+        """Return what changes while a master is made, here or elsewhere.
+
+        No clock counts in it, only that something is not what it was.
+
+        :param key: with which the names of its rooms begin
+        """
+        return frozenset(
+            sign for name in os.listdir(self._layout.incoming)
+            if name.startswith(key)
+            for sign in _signs(os.path.join(self._layout.incoming, name)))
+
     def publish(self, room: str, target: str) -> bool:
         """Give a room its final name; False if another host was first."""
         try:
@@ -160,6 +172,13 @@ def _last_change(room: str) -> float:
         except FileNotFoundError:
             continue
     return newest or time.time()
+
+
+def _signs(room: str) -> Iterator[tuple[object, ...]]:
+    for path in (room, *_entries(room)):
+        with contextlib.suppress(FileNotFoundError):
+            found = os.lstat(path)
+            yield path, found.st_size, found.st_blocks, found.st_mtime_ns
 
 
 def _entries(room: str) -> list[str]:

@@ -69,14 +69,18 @@ class Masters:
     def __init__(self, driver: gpfs_driver.GpfsDriver,
                  layout: gpfs_layout.Layout,
                  guard: mount_guard.MountGuard, copy: Copy,
-                 leftover_age: float, record_digests: bool = True) -> None:
-        """``copy`` copies a file into another, holes kept."""
+                 leftover_age: float, record_digests: bool = True,
+                 lock_wait: float = turns.LONGEST_WAIT) -> None:
+        """``copy`` copies a file into another, holes kept.
+
+        :param lock_wait: seconds; see ``turns``
+        """
         self._record_digests = record_digests
         self._driver = driver
         self._layout = layout
         self._guard = guard
         self._copy = copy
-        self._turns = turns.Turns(layout, guard)
+        self._turns = turns.Turns(layout, guard, lock_wait)
         self.only_one = self._turns.only_one
         self.alone = self._turns.alone
         self._incoming = incoming.Incoming(layout, leftover_age)
@@ -159,8 +163,9 @@ class Masters:
         master = self._find_for_use(key, wanted)
         if master is not None:
             return master, False
-        with self._turns.turn(key, lambda: self._find_for_use(
-                key, wanted)) as master:
+        with self._turns.turn(
+                key, lambda: self._find_for_use(key, wanted),
+                lambda: self._incoming.signs(key[:_KEPT])) as master:
             if master is not None:
                 return master, False
             if clone is not None and next(self.of_image(key), None) is None:

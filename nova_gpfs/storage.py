@@ -43,6 +43,7 @@ from nova_gpfs import policy
 from nova_gpfs import sealed
 from nova_gpfs import store_snapshots
 from nova_gpfs import trash
+from nova_gpfs import turns
 from nova_gpfs import whereabouts
 
 LOG = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Storage:
                  require_clone: bool, leftover_age: float,
                  max_clone_depth: int = 8, host_age: float = 600.0,
                  record_digests: bool = True,
+                 lock_wait: float = turns.LONGEST_WAIT,
                  store: image_store.ImageStore | None = None,
                  image_directories: Sequence[str] = ()) -> None:
         self.driver = driver
@@ -77,7 +79,8 @@ class Storage:
         self.copy = copy
         self.guard = mount_guard.MountGuard(driver, layout)
         self.masters = masters.Masters(driver, layout, self.guard, copy,
-                                       leftover_age, record_digests)
+                                       leftover_age, record_digests,
+                                       lock_wait)
         self.collection = collection.Collection(
             driver, layout, self.guard, self.masters, leftover_age)
         self.whereabouts = whereabouts.Whereabouts(layout, self.guard)

@@ -143,7 +143,7 @@ def _storage(driver: mmdriver.MmDriver,
              paths: layout.Layout) -> storage.Storage:
     return storage.Storage(
         driver, paths, _no_copy, require_clone=True,
-        leftover_age=CONF.gpfs.leftover_age,
+        leftover_age=CONF.gpfs.leftover_age, lock_wait=CONF.gpfs.lock_wait,
         store=image_store.from_option(CONF.gpfs.image_store))
 
 

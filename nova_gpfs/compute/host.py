@@ -47,6 +47,7 @@ def storage_from_conf():
         max_clone_depth=CONF.gpfs.max_clone_depth,
         host_age=CONF.gpfs.host_age,
         record_digests=CONF.gpfs.record_digests,
+        lock_wait=CONF.gpfs.lock_wait,
         store=image_store.from_option(CONF.gpfs.image_store),
         image_directories=[image_store.directory(each) for each
                            in CONF.gpfs.image_file_directories])

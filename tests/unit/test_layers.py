@@ -30,8 +30,8 @@ VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
     'capacity', 'collection', 'conf', 'conf_health', 'conf_images',
-    'conf_policies', 'conf_privileged', 'digest', 'guard', 'health', 'hosts',
-    'identity', 'image_access', 'image_location',
+    'conf_policies', 'conf_privileged', 'conf_waits', 'digest', 'guard',
+    'health', 'hosts', 'identity', 'image_access', 'image_location',
     'image_store', 'incoming', 'locality', 'lookup', 'master_record',
     'masters', 'mm', 'mmdriver', 'offer', 'parents', 'pending_splits',
     'placements', 'policy', 'printable', 'privsep', 'probe', 'qcow2',
@@ -43,10 +43,11 @@ BELOW_NOVA = GPFS | {
 MAY_IMPORT = {
     '': frozenset(),
     'conf': frozenset({'conf_health', 'conf_images', 'conf_policies',
-                       'conf_privileged'}),
+                       'conf_privileged', 'conf_waits'}),
     'conf_health': frozenset(),
     'conf_images': frozenset(),
     'conf_privileged': frozenset(),
+    'conf_waits': frozenset(),
     'conf_policies': VALUES | {'mm', 'policy'},
     'errors': frozenset({'printable'}),
     'printable': frozenset(),
@@ -105,7 +106,7 @@ MAY_IMPORT = {
         'audit', 'collection', 'guard', 'hosts', 'image_access',
         'image_store', 'master_record', 'masters', 'parents',
         'pending_splits', 'policy', 'sealed', 'store_snapshots', 'trash',
-        'whereabouts'},
+        'turns', 'whereabouts'},
     'flattening': GPFS | {'storage'},
     'trials': GPFS | {'libgpfs', 'mm', 'printable', 'probe'},
     'config_source': frozenset({'compute', 'conf'}),
