@@ -171,10 +171,13 @@ class MmDriver(driver.GpfsDriver):
         failure = self._attempt(command)
         if isinstance(failure, errors.AlreadyExists):
             raise failure
-        self._confirm(
-            source,
-            lambda info: info.parent_inode == lookup.status(parent).st_ino,
-            failure, command)
+
+        def holds(info: model.CloneInfo) -> bool:
+            # Another host may have detached the source again meanwhile.
+            return (info.parent_inode == lookup.status(parent).st_ino
+                    or self.clone_info(parent).is_parent)
+
+        self._confirm(source, holds, failure, command)
         return model.Change.MADE
 
     def clone(self, parent: str, target: str) -> model.Change:

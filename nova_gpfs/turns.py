@@ -47,9 +47,9 @@ Signs = Callable[[], object]
 # masters are there before.
 _FIRST_LOOK = 0.2
 
-# How many hosts that hang one waits for. Who has waited for so many takes no
-# lock at all.
-_LOCKS = 3
+#: How many hosts that hang one waits for. Who has waited for so many takes no
+#: lock at all.
+LOCKS = 3
 
 # Seconds between two looks at what another host does: at first, how much
 # longer each time, and at most.
@@ -106,7 +106,7 @@ class Turns:
 
         A lock is passed by once ``signs`` has returned the same twice, with
         ``longest_wait`` seconds in between. So nobody waits for longer than
-        twice that for a host that hangs, and for ``_LOCKS`` of them.
+        twice that for a host that hangs, and for ``LOCKS`` of them.
         """
         with lockutils.lock(f'nova-gpfs-turn-{key}'):
             for lock in _locks(key):
@@ -149,7 +149,7 @@ _HANGS = object()
 def _locks(key: str) -> Iterator[str]:
     """Yield the names of locks, of which each is for a host that hangs."""
     yield key
-    for number in range(2, _LOCKS + 1):
+    for number in range(2, LOCKS + 1):
         yield f'{key}.{number}'
 
 

@@ -25,6 +25,7 @@ from nova_gpfs import digest
 from nova_gpfs import layout
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs import storage
+from nova_gpfs import turns
 from races import chosen
 from races import images
 from races import ledger
@@ -48,6 +49,7 @@ remove_unused_resized_minimum_age_seconds = {age}
 lock_path = {directory}
 [gpfs]
 rootless_commands = {commands}
+lock_wait = {lock_wait}
 mm_path = {directory}
 [gpfs_policy:gold]
 pool = fast
@@ -67,6 +69,8 @@ class RacesTestCase(base.BaseTestCase):
     images = 2
     #: Seconds; a master that nobody needs is removed at once with 0.
     master_age = 0
+    #: Seconds; more than a host here stands still that does not hang.
+    lock_wait = 600
 
     @classmethod
     def setUpClass(cls):
@@ -113,7 +117,7 @@ class RacesTestCase(base.BaseTestCase):
         with open(path, 'w') as file:
             file.write(_CONFIGURATION.format(
                 instances_path=self.instances_path, age=age,
-                directory=self.directory,
+                directory=self.directory, lock_wait=self.lock_wait,
                 commands=','.join(_COMMANDS.split())))
         return path
 
@@ -172,6 +176,35 @@ class RacesTestCase(base.BaseTestCase):
         self.assertEqual([], list(found.needless_downloads()))
         self.assertEqual([], list(found.downloads_at_once()))
         self.assertEqual([], list(found.starved()))
+        self.assertEqual([], list(found.beyond(self.longest_wait())))
+
+    def longest_wait(self):
+        """Return the seconds after which nobody waits for a host any more.
+
+        For each lock of an image it is twice what ``turns`` says.
+        """
+        return 2 * turns.LOCKS * self.lock_wait
+
+    def assert_nobody_waits_for_a_host_that_hangs(self):
+        """Let one stop with the lock of an image that all the others want.
+
+        They end, or this would not; then the one goes on. Returns how often
+        the image was fetched.
+        """
+        hanging, others = self.stage.silence(
+            self.wish(0, acts=['boot'], policies=[None],
+                      stop_at=r'rename \S+ _gpfs/masters/'),
+            [self.wish(n, acts=['boot'], policies=[None])
+             for n in range(1, self.number)])
+        self.assertIsNotNone(others, 'it did not come to make a master')
+        disks = self.disks_of([hanging, *others])
+        self.assertEqual(self.number, len(disks))
+        found = self.verdict()
+        self.assertEqual([], list(found.beyond(self.longest_wait())))
+        self.assertEqual(1, found.count('published'))
+        self.assert_no_damage(disks)
+        self.assert_nothing_is_left(disks)
+        return len(found.downloads)
 
     def assert_no_damage(self, disks, failed=()):
         """Every master and disk is what it should be, and nothing else is.

@@ -91,6 +91,7 @@ class ClocksTest(ChosenTestCase):
             file_times=lambda n: by_host)
         found = self.verdict()
         self.assertEqual(len(found.keys()), len(found.downloads))
+        self.assertEqual(0, found.count('taken'))
         self.assert_no_needless_work()
         self.assert_no_damage(disks)
         self.assert_nothing_is_left(disks)
@@ -100,6 +101,32 @@ class ClocksTest(ChosenTestCase):
 
     def test_where_files_have_the_times_of_the_file_system(self):
         self.race(by_host=False, age=HOUR)
+
+
+class HangTest(ChosenTestCase):
+    """A host stops, and keeps the lock of an image that all the others want.
+
+    With GPFS that is a node which hangs and is not expelled.
+    """
+
+    images = 1
+    master_age = 86400
+    lock_wait = 20
+
+    def hang(self, hosts):
+        self.number = hosts
+        self.begin_anew()
+        times = self.assert_nobody_waits_for_a_host_that_hangs()
+        self.say(f'{hosts} hosts: {times} downloads')
+
+    def test_four_hosts(self):
+        self.hang(min(4, self.number))
+
+    def test_sixteen_hosts(self):
+        self.hang(min(16, self.number))
+
+    def test_all_hosts(self):
+        self.hang(self.number)
 
 
 class SilenceTest(silence.SilenceTestCase):

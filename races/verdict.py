@@ -104,6 +104,21 @@ class Verdict:
                 and span.overlaps(wait))))
         return found
 
+    def beyond(self, longest):
+        """Yield waits for a master in which nothing happened for so long.
+
+        Nothing is an event of any host that is about the image.
+
+        :param longest: seconds; far more than a machine is slow
+        """
+        for wait in spans(self.events, 'wants', 'has'):
+            times = [event.time for event in self.events
+                     if wait.begin <= event.time <= wait.end
+                     and of_image(event, wait.what)]
+            pause = max(b - a for a, b in zip(times, times[1:])) / 10 ** 9
+            if pause > longest:
+                yield f'{wait.host} waited for {wait.what}: {pause} s'
+
     def starved(self):
         """Yield waits in which one host was let in again and again.
 

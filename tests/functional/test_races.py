@@ -39,8 +39,21 @@ class RacesTest(case.RacesTestCase):
             for n, hours in enumerate((-11, -3, 3, 11))])
         found = self.verdict()
         self.assertEqual(len(found.keys()), len(found.downloads))
+        # By the clock of the file system none is old.
+        self.assertEqual(0, found.count('taken'))
         self.assert_no_needless_work()
         self.assert_no_damage(disks)
+
+
+class HangTest(case.RacesTestCase):
+    """A host hangs and keeps the lock of an image that the others want."""
+
+    images = 1
+    master_age = 86400
+    lock_wait = 3
+
+    def test_a_host_that_hangs_with_the_lock_is_passed_by(self):
+        self.assert_nobody_waits_for_a_host_that_hangs()
 
 
 class SilenceTest(silence.SilenceTestCase):

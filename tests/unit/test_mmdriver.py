@@ -194,6 +194,33 @@ class TestDetaching(test_run.ProgramsTestCase):
         self.assertEqual(1, self.times())
 
 
+class TestSealing(test_run.ProgramsTestCase):
+    """Another host detaches a disk just when it was sealed."""
+
+    def snapshot(self, row):
+        """Make a parent of a disk that is no clone any more."""
+        target = os.path.join(self.mm_path, 'parent')
+        self.program('mmclone', f'''
+            if [ $1 = snap ]; then touch "$3"; exit; fi
+            echo "------  -----  --------------  ---------"
+            case "$2" in
+                */parent) echo "{row}  $2";;
+                *) echo "                                  $2";;
+            esac
+        ''')
+        return mmdriver.MmDriver(self.local, self.fail).snapshot(
+            os.path.join(self.mm_path, 'disk'), target)
+
+    def test_the_parent_alone_tells_that_it_was_made(self):
+        self.assertIs(model.Change.MADE, self.snapshot(
+            '   yes      0                '))
+
+    def test_a_file_that_is_no_parent_tells_nothing(self):
+        error = self.assertRaises(errors.GpfsError, self.snapshot,
+                                  '    no      1               3')
+        self.assertIsInstance(error, errors.CommandFailed)
+
+
 class TestQuota(test_run.ProgramsTestCase):
 
     def setUp(self):
