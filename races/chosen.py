@@ -17,7 +17,7 @@ SEED = 'NOVA_GPFS_RACES_SEED'
 #: After so many seconds no host begins with anything new.
 SECONDS = 'NOVA_GPFS_RACES_SECONDS'
 HOSTS = 'NOVA_GPFS_RACES_HOSTS'
-DEFAULTS = {SEED: 1, SECONDS: 60, HOSTS: 64}
+DEFAULTS = {SEED: 1, SECONDS: 30, HOSTS: 64}
 
 
 def export(seed):

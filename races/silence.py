@@ -60,9 +60,21 @@ class SilenceTestCase(case.RacesTestCase):
         :param meanwhile: what another host does
         :param may_fail: whether the act may; by default, as its kind may
         """
-        silent, others = self.stage.silence(
-            self._silent(act, stop_at),
-            [self.wish(1, acts=meanwhile, policies=[None])])
+        self._fall_silent(act, stop_at, [
+            self.wish(1, acts=meanwhile, policies=[None])], may_fail=may_fail)
+
+    def fall_silent_among_many(self, act, stop_at):
+        """Do so where all other hosts live on before and after that time."""
+        def live(when):
+            return [self.wish(n, acts=['boot', 'cache_pass', 'boot'],
+                              policies=[None], seed=f'{self.seed} {when}')
+                    for n in range(2, self.number)]
+        self._fall_silent(act, stop_at, live('before'), [
+            self.wish(1, acts=['two_days_later'])], live('after'))
+
+    def _fall_silent(self, act, stop_at, *meanwhile, may_fail=None):
+        silent, others = self.stage.silence(self._silent(act, stop_at),
+                                            *meanwhile)
         self.addDetail(f'effects of {act}', content.text_content(
             '\n'.join(silent['effects'])))
         self.assertIsNotNone(others, f'{act} did not come to {stop_at}')

@@ -47,13 +47,15 @@ class Stage:
         """
         return self._ask('play', wishes)
 
-    def silence(self, wish, others):
+    def silence(self, wish, *others):
         """Let a host stop where it is told to, and go on after the others.
 
         Returns (what it has to say, what the others have), None for the
         others where it came to its end before.
+
+        :param others: wishes of hosts that live at once, some after some
         """
-        return self._ask('silence', wish, others)
+        return self._ask('silence', wish, *others)
 
     def _ask(self, *words):
         self._process.stdin.write(json.dumps(words) + '\n')
@@ -118,13 +120,13 @@ def play(wishes):
     return [_said(wish, status) for wish, status in ends]
 
 
-def silence(wish, others):
+def silence(wish, *others):
     (process,) = _start([wish])
     _pid, status = os.waitpid(process, os.WUNTRACED)
     if not os.WIFSTOPPED(status):
         return _said(wish, status), None
     try:
-        heard = play(others)
+        heard = [one for some in others for one in play(some)]
     finally:
         os.kill(process, signal.SIGCONT)
         _pid, status = os.waitpid(process, 0)

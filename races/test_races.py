@@ -31,79 +31,112 @@ class ChosenTestCase(case.RacesTestCase):
         return super().wish(place, seconds=self.seconds, **more)
 
 
-class StormTest(ChosenTestCase):
+class Numbers:
+    """A condition under which few hosts race, and many."""
+
+    def test_four_hosts(self):
+        self._with(min(4, self.number))
+
+    def test_sixteen_hosts(self):
+        self._with(min(16, self.number))
+
+    def test_all_hosts(self):
+        self._with(self.number)
+
+    def _with(self, number):
+        self.number = number
+        self.begin_anew()
+        self.race()
+
+    def tell(self, found):
+        """Say what the events of a run were."""
+        self.say(f'{self.number} hosts, seed {self.seed}: '
+                 f'{found.count("begins")} acts, '
+                 f'{len(found.downloads)} downloads of {len(found.keys())} '
+                 f'images, {found.count("taken")} masters taken away, waited '
+                 f'for {found.longest_queue()} others at most')
+
+
+class StormTest(Numbers, ChosenTestCase):
     """Every host wants a disk of one image that nobody has fetched."""
 
     images = 1
     master_age = 86400
 
-    def storm(self, hosts):
+    def race(self):
         disks = self.play([self.wish(n, acts=['boot'], policies=[None])
-                           for n in range(hosts)])
+                           for n in range(self.number)])
         found = self.verdict()
-        self.say(f'{hosts} hosts: waited for {found.longest_queue()} others '
-                 'at most')
-        self.assertEqual(1, len(found.downloads))
-        self.assertEqual(hosts, len(disks))
+        self.tell(found)
+        self.assertEqual(len(found.keys()), len(found.downloads))
+        self.assertEqual(self.number, len(disks))
         self.assert_no_needless_work()
         self.assert_no_damage(disks)
         self.assert_nothing_is_left(disks)
 
-    def test_four_hosts(self):
-        self.storm(min(4, self.number))
 
-    def test_sixteen_hosts(self):
-        self.storm(min(16, self.number))
+class DifferentImagesTest(StormTest):
+    """Hosts want disks of many images that nobody has fetched."""
 
-    def test_all_hosts(self):
-        self.storm(self.number)
+    images = 16
 
 
-class MixedTest(ChosenTestCase):
+class MixedTest(Numbers, ChosenTestCase):
     """Every host does all sorts of things, which its seed chooses."""
 
-    def test_where_locks_work(self):
+    def race(self):
         disks = self.play_all()
         found = self.verdict()
-        self.say(f'waited for {found.longest_queue()} others at most')
+        self.tell(found)
         self.assert_no_needless_work()
         self.assert_no_damage(disks)
         self.assert_nothing_is_left(disks)
 
-    def test_where_locks_do_not_reach_across_hosts(self):
+
+class LocklessTest(Numbers, ChosenTestCase):
+    """The same where locks do not reach across hosts."""
+
+    def race(self):
         disks = self.play_all(own_locks=self.own_locks)
+        self.tell(self.verdict())
         self.assert_no_damage(disks)
         self.assert_nothing_is_left(disks)
 
 
-class ClocksTest(ChosenTestCase):
-    """The clocks of hosts differ by hours, up to almost a day."""
+class ClocksTest(Numbers, ChosenTestCase):
+    """Clocks differ by hours, and files have the times of who writes them.
 
-    def race(self, by_host, age):
-        """Let hosts race where masters may go at an age, and none does.
+    Masters may go at an age, and none does; the age is more than the clocks
+    differ by.
+    """
 
-        By the clock of the file system that may be less than the clocks of
-        hosts differ by.
-        """
-        self.master_age = age
+    master_age = 24 * HOUR
+    by_host = True
+
+    def race(self):
         disks = self.play_all(
             wrong_by=lambda n: self.random.uniform(-11, 11) * HOUR,
-            file_times=lambda n: by_host)
+            file_times=lambda n: self.by_host)
         found = self.verdict()
+        self.tell(found)
         self.assertEqual(len(found.keys()), len(found.downloads))
         self.assertEqual(0, found.count('taken'))
         self.assert_no_needless_work()
         self.assert_no_damage(disks)
         self.assert_nothing_is_left(disks)
 
-    def test_where_files_have_the_times_of_who_writes_them(self):
-        self.race(by_host=True, age=24 * HOUR)
 
-    def test_where_files_have_the_times_of_the_file_system(self):
-        self.race(by_host=False, age=HOUR)
+class ClockOfTheFilesTest(ClocksTest):
+    """Clocks differ by hours, and files have the time of the file system.
+
+    The age may then be less than the clocks differ by.
+    """
+
+    master_age = HOUR
+    by_host = False
 
 
-class HangTest(ChosenTestCase):
+class HangTest(Numbers, ChosenTestCase):
     """A host stops, and keeps the lock of an image that all the others want.
 
     With GPFS that is a node which hangs and is not expelled.
@@ -113,20 +146,19 @@ class HangTest(ChosenTestCase):
     master_age = 86400
     lock_wait = 20
 
-    def hang(self, hosts):
-        self.number = hosts
-        self.begin_anew()
-        times = self.assert_nobody_waits_for_a_host_that_hangs()
-        self.say(f'{hosts} hosts: {times} downloads')
+    def race(self):
+        self.assert_nobody_waits_for_a_host_that_hangs()
+        self.tell(self.verdict())
 
-    def test_four_hosts(self):
-        self.hang(min(4, self.number))
 
-    def test_sixteen_hosts(self):
-        self.hang(min(16, self.number))
+class ReturnTest(Numbers, silence.SilenceTestCase, ChosenTestCase):
+    """A host of many is silent for two days and goes on with what it did."""
 
-    def test_all_hosts(self):
-        self.hang(self.number)
+    images = 1
+
+    def race(self):
+        self.fall_silent_among_many('boot', r'rename \S+ _gpfs/masters/')
+        self.tell(self.verdict())
 
 
 class SilenceTest(silence.SilenceTestCase):

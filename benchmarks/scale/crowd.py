@@ -9,8 +9,6 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-
-
 """Many hosts that make disks at once, each a process of its own.
 
 They are forks of one process, since importing Nova takes far longer than what

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """One pass of the cache manager, Nova's and the plug-in's, side by side.
 
 Each has a directory of its own with the same instances and images. Half of
@@ -78,7 +77,8 @@ def _gpfs(path, cluster, source, images, used, number):
         backend.remove(instance)
     masters = backend.nova.storage.masters
     return _pass(
-        cache_manager.GpfsImageCacheManager(backend.nova.storage), path, used,
+        cache_manager.GpfsImageCacheManager(
+            backend.nova.storage, backend.nova.splitting), path, used,
         number, lambda: {each for each in images if any(masters.of_image(
             layout.master_key(imagecache.get_cache_fname(each))))})
 

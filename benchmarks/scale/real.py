@@ -9,8 +9,6 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-
-
 """Many processes that make disks at once, and passes over a large cache.
 
 Nothing is a model but GPFS, whose simulator runs each mm command. All wait for
@@ -94,7 +92,8 @@ def text(found):
             ['cache pass', 'instances', 'seconds', 'MiB more', 'programs',
              'removed'],
             [[name, str(one['instances']), f'{one["seconds"]:.2f}',
-              f'{one["more"] / 2 ** 20:.1f}', str(sum(one['programs'].values())), str(one['removed'])]
+              f'{one["more"] / 2 ** 20:.1f}',
+              str(sum(one['programs'].values())), str(one['removed'])]
              for name, one in found['passes'].items()])))
 
 
