@@ -39,6 +39,7 @@ with contextlib.ExitStack() as held:
     sys.stdin.read()
 '''
 
+
 class TurnsTest(test_offer.ClusterTestCase):
 
     def setUp(self):
