@@ -12,6 +12,7 @@
 
 import json
 import os
+import time
 
 from nova_gpfs import errors
 from nova_gpfs import guard
@@ -115,6 +116,18 @@ class HostsTest(simulated.SimulatedTestCase):
         self.assertEqual(2, self.other.number())
         self.age_count(AGE)
         self.assertEqual(1, self.here.number())
+
+    def test_what_hosts_that_died_have_left_goes_when_hosts_are_counted(self):
+        self.announce()
+        for name, age in (('old', 3 * 86400), ('new', 60)):
+            path = self.layout.host(name) + '.1.new'
+            open(path, 'x').close()
+            os.utime(path, (time.time() - age,) * 2)
+        self.assertEqual(2, self.here.number())
+        left = os.listdir(self.layout.hosts)
+        self.assertEqual(3, len(left))
+        self.assertNotIn(os.path.basename(
+            self.layout.host('old') + '.1.new'), left)
 
     def age_count(self, seconds):
         path = os.path.join(self.layout.shared, 'hosts.json')
