@@ -53,16 +53,14 @@ _WISHES = {POLICY: {'gpfs:pool': 'fast', 'gpfs:data_replicas': '1'}}
 _COMMANDS = sorted({kind.program for kind in mm.COMMANDS.values()})
 
 
-class _NoGlance:
-    """Nova's way to Glance, which does not answer: there is none here."""
-
-    def _get_session_and_image_id(self, context, image_id):
-        raise exception.GlanceConnectionFailed(server='none', reason='none')
+def _no_glance(context, image_id):
+    """Answer as where Glance does not: there is none here."""
+    raise exception.GlanceConnectionFailed(server='none', reason='none')
 
 
 def configure(lock_path):
     """Set Nova's configuration up, as far as the disks need it."""
-    images.IMAGE_API = _NoGlance()
+    images.IMAGE_API._get_session_and_image_id = _no_glance
     CONF([], project='nova', default_config_files=[])
     objects.register_all()
     CONF.set_override('lock_path', lock_path, 'oslo_concurrency')
