@@ -58,8 +58,6 @@ class Transport:
         return self.fault(self, command)
 
     def serve(self, command):
-        if isinstance(command, _LibraryCall):
-            return command.run()
         name, *arguments = command.argv()
         with store.Store(self.cluster.directory) as state:
             call = calls.Call(name, NODE, arguments, state)
@@ -72,46 +70,41 @@ def _text(lines):
 
 
 class Library(libgpfs.Library):
-    """The libgpfs of a cluster, of which some calls fail as commands do."""
+    """A libgpfs that runs its program as a command, as libgpfs.c does."""
 
     def __init__(self, transport):
-        super().__init__(transport.cluster.library(NODE))
+        super().__init__('')
         self._transport = transport
 
     @functools.cached_property
     def _function(self):
-        real = libgpfs.Library._function.func(self)
-
-        def call(*arguments):
-            number = _outcome(self._transport, _LibraryCall(real, arguments))
+        def call(file, limit, most, place):
+            number = self._declone(
+                os.readlink(f'/proc/self/fd/{file}'), limit, most, place._obj)
             ctypes.set_errno(number)
             return -1 if number else 0
         return call
 
+    def _declone(self, path, limit, most, place):
+        """Set the new place and return errno; what says none is EIO."""
+        command = _Declone(path, str(limit), str(most), str(place.value))
+        try:
+            done = self._transport(command)
+            if not done.rc:
+                place.value = int(done.stdout)
+        except (errors.GpfsError, ValueError):
+            return errno.EIO
+        return errno.EIO if done.rc < 0 else done.rc
 
-class _LibraryCall:
-    """Looks like a command to those who make it fail."""
 
+class _Declone:
     program = 'gpfs_declone'
 
-    def __init__(self, function, arguments):
-        self._call = functools.partial(function, *arguments)
+    def __init__(self, *arguments):
+        self._arguments = arguments
 
     def argv(self):
-        return (self.program,)
-
-    def run(self):
-        """Return errno as the exit code."""
-        return model.Result(self._call() and ctypes.get_errno(), '', '')
-
-
-def _outcome(transport, call):
-    """Return the errno of a call: what says no errno is EIO."""
-    try:
-        code = transport(call).rc
-    except errors.GpfsError:
-        code = -1
-    return errno.EIO if code < 0 else code
+        return (self.program, *self._arguments)
 
 
 def driver(transport, library=None):

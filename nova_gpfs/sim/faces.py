@@ -39,6 +39,8 @@ _POLL = 0.02
 _GRACE = 10.0
 # Where a node has mounts of its own, below the directory of the cluster.
 _OWN = 'nodes/{node}/gpfs'
+# <linux/capability.h>
+_CAP_SYS_ADMIN = 21
 _ABORT = '/sys/fs/fuse/connections/{}/abort'
 
 
@@ -50,6 +52,8 @@ def reason_not() -> str | None:
     """Return why there can be no FUSE mount here, None if there can."""
     if os.geteuid():
         return 'a FUSE mount for all users needs root'
+    if not _may_mount():
+        return 'root may not mount here (CAP_SYS_ADMIN)'
     if not os.path.exists('/dev/fuse'):
         return 'there is no /dev/fuse'
     if not shutil.which('fusermount3'):
@@ -57,6 +61,13 @@ def reason_not() -> str | None:
     if importlib.util.find_spec('mfusepy') is None:
         return 'mfusepy is not installed'
     return None
+
+
+def _may_mount() -> bool:
+    """Whether this process has CAP_SYS_ADMIN, which containers may lack."""
+    with open('/proc/self/status') as status:
+        have = next(line for line in status if line.startswith('CapEff:'))
+    return bool(int(have.split()[1], 16) >> _CAP_SYS_ADMIN & 1)
 
 
 class Face:

@@ -32,6 +32,7 @@ from nova_gpfs import plan
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs.sim import spec as sim_spec
 from nova_gpfs import storage
+from tests import face
 from tests import local_driver
 
 CONTENT = 'content of the image\n' * 1000
@@ -44,6 +45,7 @@ class MastersTestCase(base.BaseTestCase):
         self.directory = self.useFixture(fixtures.TempDir()).path
         self.gpfs = sim_cluster.create(os.path.join(self.directory, 'gpfs'),
                                        self.spec())
+        face.put_on(self.gpfs, self.addCleanup)
         self.instances_path = os.path.join(self.gpfs.mount_point('fs0'),
                                            'nova', 'instances')
         os.mkdir(self.instances_path)

@@ -78,10 +78,10 @@ class EndTest(served.ServedTestCase):
 
     def test_a_file_that_is_open_ends_with_it(self):
         file = os.open(os.path.join(self.place, 'a'), os.O_CREAT | os.O_RDWR)
-        self.addCleanup(os.close, file)
         self.close()
         self.assertEnded()
         self.fails(errno.ENOTCONN, os.write, file, b'x')
+        self.fails(errno.ENOTCONN, os.close, file)
 
     def test_a_server_that_is_killed_is_an_error_and_no_wait(self):
         self.served.server.kill()
