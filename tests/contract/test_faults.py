@@ -208,6 +208,8 @@ class DriverTest(SickTestCase):
                     self.assertWhole(kept, made, error)
                     if error and made and os.path.lexists(made):
                         # Only once nobody knew how it had ended.
+                        for path in kept:
+                            self.gpfs.detach(path, model.Ancestors.ALL)
                         os.unlink(made)
                     if error:
                         change()
