@@ -17,7 +17,7 @@ which needs libfuse. One thread serves all calls, in the order in which the
 kernel passes them on: who closes a file and then runs mmclone finds it
 closed. No call waits for a process that may itself be waiting for the mount:
 mm programs work on the files behind it. Should one last too long for all
-that, this process ends, and whoever waits for it gets ENOTCONN.
+that, this process ends, and whoever waits for it gets an error.
 """
 
 from __future__ import annotations
