@@ -80,6 +80,17 @@ def is_asked_for():
     return os.environ.get('NOVA_GPFS_TEST_FACE') == 'fuse'
 
 
+def serves(path):
+    """Whether a file is on a FUSE mount, whoever has made that."""
+    if not is_asked_for():
+        return False
+    real = os.path.realpath(os.fsdecode(path))
+    with open('/proc/self/mounts') as mounts:
+        places = [line.split(' ')[1] for line in mounts
+                  if ' fuse.gpfs ' in line]
+    return any(real.startswith(place + '/') for place in places)
+
+
 def behind(cluster, path):
     """Return where the bytes of a file are, to be damaged where GPFS refuses.
 

@@ -35,7 +35,7 @@ def unlink(path, *args, **kwargs):
     The name goes first. A clone that is begun later finds no file, and one
     that was begun before is counted.
     """
-    if face.is_asked_for() or not _is_sealed(path):
+    if not _is_sealed(path) or face.serves(path):
         return _unlink(path, *args, **kwargs)
     hidden = path + '.unlinking'
     os.rename(path, hidden)

@@ -82,8 +82,10 @@ class MastersTestCase(base.BaseTestCase):
         for entry in os.listdir('/proc'):
             try:
                 with open(f'/proc/{entry}/cmdline', 'rb') as f:
-                    mine = self.directory.encode() in f.read()
-                if mine and int(entry) != os.getpid():
+                    argv = f.read()
+                if (self.directory.encode() in argv
+                        and b'fuse_server' not in argv
+                        and int(entry) != os.getpid()):
                     os.kill(int(entry), signal.SIGKILL)
             except (OSError, ValueError):
                 continue

@@ -39,7 +39,6 @@ from nova_gpfs.trials import base
 from nova_gpfs.trials import locks
 from nova_gpfs.trials import recorder
 from nova_gpfs.trials import table
-from tests import face
 from tests import refusing
 from tests import sim_library
 
@@ -77,7 +76,6 @@ class TrialsTestCase(test_base.BaseTestCase):
         cls.top = tempfile.mkdtemp()
         cls.addClassCleanup(shutil.rmtree, cls.top)
         cls.cluster = cluster.create(os.path.join(cls.top, 'sim'), _spec())
-        face.put_on(cls.cluster, cls.addClassCleanup)
         cls.nova = os.path.join(cls.cluster.mount_point('fs0'), 'nova')
         cls.other = os.path.join(cls.cluster.mount_point('fs0'), 'other')
         cls.no_library = sim_library.reason_not()
