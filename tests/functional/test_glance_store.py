@@ -245,7 +245,8 @@ class OrderTest(GlanceTestCase):
         else:
             # As GPFS does it: the name stays while there are clones.
             os.rename(os.path.join(os.path.dirname(disk), 'parent'),
-                      os.path.join(self.top, f'gone.{image_id}'))
+                      os.path.join(self.gpfs.mount_point('fs0'),
+                                   f'gone.{image_id}'))
 
     def _assert_holds(self, path, data):
         with open(path, 'rb') as f:
