@@ -16,19 +16,27 @@ import shutil
 import sqlite3
 import subprocess
 
+from tests import face
+
 
 class Snapshot:
     """What a simulated cluster was, to be put back where it was."""
 
     def __init__(self, cluster, directory):
+        self._cluster = cluster
         self._live = cluster.directory
         self._kept = directory
-        self._copy(self._live, self._kept)
-        # In the kept copy the numbers are those of the live files.
-        self._inodes = _inodes(self._live)
+        with face.off(cluster):
+            self._copy(self._live, self._kept)
+            # In the kept copy the numbers are those of the live files.
+            self._inodes = _inodes(self._live)
 
     def put_back(self):
         """Let the cluster be what it was."""
+        with face.off(self._cluster):
+            self._put_back()
+
+    def _put_back(self):
         shutil.rmtree(self._live)
         self._copy(self._kept, self._live)
         now = _inodes(self._live)

@@ -22,10 +22,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
-import os
 import time
 
 from nova_gpfs import errors
+from nova_gpfs import lookup
 from nova_gpfs import model
 from nova_gpfs import storage as gpfs_storage
 
@@ -141,7 +141,7 @@ class _Part:
             storage.guard.where().file_system).block_size
         self._blocks = pace.blocks(self._block)
         self._next: int | None = 0
-        self.size = os.stat(path).st_size
+        self.size = lookup.status(path).st_size
 
     @property
     def is_last(self) -> bool:

@@ -27,6 +27,7 @@ import functools
 import os
 from typing import Any
 
+from nova_gpfs import errnos
 from nova_gpfs import errors
 
 # gpfs.h
@@ -39,18 +40,9 @@ _FUNCTION = 'gpfs_declone'
 # file elsewhere (gpfs.h). EDQUOT is in no list of errors, and possible
 # wherever blocks are added to a file.
 _ERRORS: dict[int, type[errors.GpfsError]] = {
-    errno.ENOENT: errors.NoSuchFile,
-    errno.ENOTDIR: errors.NoSuchFile,
-    errno.EACCES: errors.NotPermitted,
-    errno.EPERM: errors.NotPermitted,
-    errno.EROFS: errors.ReadOnly,
+    **errnos.ERRORS,
     errno.EBADF: errors.NotGpfs,
     errno.EINVAL: errors.NotGpfs,
-    errno.ENOSPC: errors.NoSpace,
-    errno.EDQUOT: errors.QuotaExceeded,
-    errno.ESTALE: errors.NotMounted,
-    errno.ENODEV: errors.NotMounted,
-    errno.ENOTCONN: errors.NotMounted,
     errno.ENOSYS: errors.LibraryUnusable,
 }
 

@@ -16,36 +16,88 @@ NOVA_GPFS_TEST_FACE=fuse gives them the FUSE mount, where the rules of GPFS
 hold at system calls, instead of plain files.
 """
 
+import contextlib
 import os
 import shutil
 import unittest
 
 from nova_gpfs.sim import faces
+from nova_gpfs.sim import filesystems
+from nova_gpfs.sim import store
 
 
-def put_on(cluster, add_cleanup, *names):
+# The mounts of each cluster's directory, and what they are mounts of.
+_mounts = {}
+
+
+def put_on(cluster, add_cleanup, *names, node=''):
     """Mount file systems of a cluster by FUSE, if the tests ask for that.
 
     :param add_cleanup: takes what ends the mount
     :param names: the file systems; fs0 by default
+    :param node: as which node the tests see them; '' is no node, so that
+        what befalls one is not seen
     """
-    if not _is_asked_for():
+    if not is_asked_for():
         return
     require()
+    mounts = _mounts[cluster.directory] = []
+    add_cleanup(_end, cluster)
     for name in names or ('fs0',):
-        add_cleanup(cluster.serve(name).close)
+        arguments = (name, node, bool(node))
+        mounts.append((cluster.serve(*arguments), arguments))
+
+
+@contextlib.contextmanager
+def off(cluster):
+    """Take the mounts away for a while, if there are any."""
+    wanted = [arguments for _face, arguments in _end(cluster)]
+    try:
+        yield
+    finally:
+        if wanted:
+            _mounts[cluster.directory] = [
+                (cluster.serve(*arguments), arguments)
+                for arguments in wanted]
+
+
+def _end(cluster):
+    mounts = _mounts.pop(cluster.directory, [])
+    for face, _arguments in mounts:
+        face.close()
+    return mounts
 
 
 def require():
     """Skip tests of a mount where it is not asked for or cannot be had."""
-    reason = (faces.reason_not() if _is_asked_for()
+    reason = (faces.reason_not() if is_asked_for()
               else 'NOVA_GPFS_TEST_FACE is not fuse; see tox -e fuse')
     if reason:
         raise unittest.SkipTest(reason)
 
 
-def _is_asked_for():
+def is_asked_for():
     return os.environ.get('NOVA_GPFS_TEST_FACE') == 'fuse'
+
+
+def serves(path):
+    """Whether a file is on a FUSE mount, whoever has made that."""
+    if not is_asked_for():
+        return False
+    real = os.path.realpath(os.fsdecode(path))
+    with open('/proc/self/mounts') as mounts:
+        places = [line.split(' ')[1] for line in mounts
+                  if ' fuse.gpfs ' in line]
+    return any(real.startswith(place + '/') for place in places)
+
+
+def behind(cluster, path):
+    """Return where the bytes of a file are, to be damaged where GPFS refuses.
+
+    That is what a disk does which forgets.
+    """
+    with store.Store(cluster.directory) as state:
+        return filesystems.real_path(state, path)
 
 
 def remove(directory):

@@ -13,12 +13,18 @@
 """mm commands of a simulated cluster, in this process, of which some fail.
 
 A fault comes with one call of a command, or begins with it and stays until
-the cluster heals. Everything behind the transport is the real thing.
+the cluster heals. Everything behind the transport is the real thing. A call of
+libgpfs counts as one of a command.
 """
 
+import ctypes
+import errno
+import functools
 import os
+import subprocess
 
 from nova_gpfs import errors
+from nova_gpfs import libgpfs
 from nova_gpfs import mmdriver
 from nova_gpfs import model
 from nova_gpfs.sim import call as calls
@@ -34,12 +40,13 @@ class Transport:
     def __init__(self, cluster, instances_path):
         self.cluster = cluster
         self.instances_path = instances_path
+        self.instead = None
         self.heal()
 
     def heal(self):
         """Let all be well from now on, and begin to count again."""
         self.count, self.at, self.fault = 0, 0, None
-        self.is_changed = False
+        self.is_changed = self.is_unmounted = False
 
     def spoil(self, fault, at):
         self.count, self.at, self.fault = 0, at, fault
@@ -62,9 +69,47 @@ def _text(lines):
     return ''.join(f'{line}\n' for line in lines)
 
 
-def driver(transport):
+class Library(libgpfs.Library):
+    """A libgpfs that runs its program as a command, as libgpfs.c does."""
+
+    def __init__(self, transport):
+        super().__init__('')
+        self._transport = transport
+
+    @functools.cached_property
+    def _function(self):
+        def call(file, limit, most, place):
+            number = self._declone(
+                os.readlink(f'/proc/self/fd/{file}'), limit, most, place._obj)
+            ctypes.set_errno(number)
+            return -1 if number else 0
+        return call
+
+    def _declone(self, path, limit, most, place):
+        """Set the new place and return errno; what says none is EIO."""
+        command = _Declone(path, str(limit), str(most), str(place.value))
+        try:
+            done = self._transport(command)
+            if not done.rc:
+                place.value = int(done.stdout)
+        except (errors.GpfsError, ValueError):
+            return errno.EIO
+        return errno.EIO if done.rc < 0 else done.rc
+
+
+class _Declone:
+    program = 'gpfs_declone'
+
+    def __init__(self, *arguments):
+        self._arguments = arguments
+
+    def argv(self):
+        return (self.program, *self._arguments)
+
+
+def driver(transport, library=None):
     """Return the real driver over it."""
-    return mmdriver.MmDriver(transport, _nothing_to_give)
+    return mmdriver.MmDriver(transport, _nothing_to_give, library)
 
 
 def _nothing_to_give(path):
@@ -128,7 +173,58 @@ def _condition(kind):
 def unmount(transport):
     """Leave what an installer may have made before GPFS was mounted."""
     transport.cluster.unmount('fs0')
+    transport.is_unmounted = True
     os.makedirs(os.path.join(transport.instances_path, '_gpfs', 'masters'))
+
+
+def _replace(transport):
+    """Mount something else in the place of the file system."""
+    transport.cluster.unmount('fs0')
+    transport.instead = _Instead(transport.cluster.mount_point('fs0'),
+                                 transport.instances_path)
+
+
+def _replace_by_gpfs(transport):
+    """Mount another GPFS, to which all commands say yes."""
+    transport.cluster.unmount('fs0')
+    transport.instead = _Instead(transport.cluster.mount_point('fs0'),
+                                 transport.instances_path,
+                                 transport.cluster.mount_point('fs1'))
+
+
+class _Instead:
+    """A directory in which somebody has prepared an instances_path."""
+
+    def __init__(self, place, instances_path, top=None):
+        self._place = place
+        self._top = os.path.realpath(top or place + '.other')
+        inside = os.path.relpath(instances_path, place)
+        for name in ('masters', 'incoming'):
+            os.makedirs(os.path.join(self._top, inside, '_gpfs', name),
+                        exist_ok=True)
+        self._held = self._holds()
+        if os.path.ismount(place):
+            subprocess.run(['mount', '--bind', self._top, place], check=True)
+        else:
+            os.rmdir(place)
+            os.symlink(self._top, place)
+
+    def _holds(self):
+        return sorted((directory, *names, *files) for directory, names, files
+                      in os.walk(self._top))
+
+    def end(self):
+        """Put an empty directory there, as it was.
+
+        :raises OSError: something was written
+        """
+        if os.path.islink(self._place):
+            os.unlink(self._place)
+            os.mkdir(self._place)
+        else:
+            subprocess.run(['umount', self._place], check=True)
+        if self._holds() != self._held:
+            raise OSError(f'written: {self._holds()}')
 
 
 def _columns(text):
@@ -180,6 +276,8 @@ LASTING = {
     'quorum lost': _state('quorum-lost'),
     'expelled': _state('expelled'),
     'unmounted': becomes(unmount),
+    'another file system in its place': becomes(_replace),
+    'another GPFS in its place': becomes(_replace_by_gpfs),
     'handles stale': _condition('stale'),
     'full': _condition('no-space'),
     'over quota': _condition('quota'),
@@ -197,16 +295,19 @@ def cure(transport):
 
     :raises OSError: something was written below the empty mount point
     """
-    changed = transport.is_changed
+    changed, unmounted = transport.is_changed, transport.is_unmounted
     transport.heal()
     if not changed:
         return
     transport.cluster.set_node_state(NODE, 'up')
     transport.cluster.faults.clear()
-    mount = transport.cluster.mount_point('fs0')
-    if not os.path.islink(mount):
-        below = os.path.relpath(transport.instances_path, mount)
+    if transport.instead:
+        transport.instead.end()
+        transport.instead = None
+    elif unmounted:
+        below = os.path.relpath(transport.instances_path,
+                                transport.cluster.mount_point('fs0'))
         for part in (f'{below}/_gpfs/masters', f'{below}/_gpfs', below,
                      os.path.dirname(below)):
-            os.rmdir(os.path.join(mount, part))
-        transport.cluster.mount('fs0')
+            os.rmdir(os.path.join(transport.cluster.mount_point('fs0'), part))
+    transport.cluster.mount('fs0')

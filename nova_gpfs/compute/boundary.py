@@ -22,6 +22,7 @@ import contextlib
 from nova import exception
 from oslo_log import log as logging
 
+from nova_gpfs import errnos
 from nova_gpfs import errors
 
 LOG = logging.getLogger(__name__)
@@ -48,5 +49,7 @@ def to_nova():
         LOG.error('%s', error)
         raise StorageFailed(summary=error.summary) from error
     except OSError as error:
-        LOG.error('%s', error)
-        raise StorageFailed(summary=error.strerror) from error
+        meaning = errnos.meaning(error)
+        LOG.error('%s', meaning or error)
+        raise StorageFailed(summary=meaning.summary if meaning
+                            else error.strerror) from error

@@ -114,18 +114,20 @@ class Cluster:
         with self._state() as state:
             mount.mount(state, _system(state, fs))
 
-    def serve(self, fs: str = 'fs0', node: str = '') -> faces.Face:
+    def serve(self, fs: str = 'fs0', node: str = '', for_all: bool = False
+              ) -> faces.Face:
         """Mount a file system by FUSE, where the rules of GPFS hold.
 
         It is at the mount point of all nodes, or at one that this node alone
-        has, until the face is closed.
+        has, until the face is closed. ``for_all`` puts what the node sees at
+        the mount point of all.
 
         :raises faces.CannotServe: FUSE cannot be used here
         """
         with self._state() as state:
             if node:
                 self._require_node(state, node)
-            return faces.serve(state, _system(state, fs), node)
+            return faces.serve(state, _system(state, fs), node, for_all)
 
     def tree(self, fs: str = 'fs0') -> list[tree.Branch]:
         """Return the roots of the clone tree."""

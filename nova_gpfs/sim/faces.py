@@ -17,6 +17,7 @@ The first one is a symbolic link to plain files, which refuse nothing.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -34,8 +35,13 @@ if TYPE_CHECKING:
 # Seconds that a mount may take on a busy machine.
 _PATIENCE = 60.0
 _POLL = 0.02
+# Seconds that a server may take to end; nobody can be served any more.
+_GRACE = 10.0
 # Where a node has mounts of its own, below the directory of the cluster.
 _OWN = 'nodes/{node}/gpfs'
+# <linux/capability.h>
+_CAP_SYS_ADMIN = 21
+_ABORT = '/sys/fs/fuse/connections/{}/abort'
 
 
 class CannotServe(Exception):
@@ -46,6 +52,8 @@ def reason_not() -> str | None:
     """Return why there can be no FUSE mount here, None if there can."""
     if os.geteuid():
         return 'a FUSE mount for all users needs root'
+    if not _may_mount():
+        return 'root may not mount here (CAP_SYS_ADMIN)'
     if not os.path.exists('/dev/fuse'):
         return 'there is no /dev/fuse'
     if not shutil.which('fusermount3'):
@@ -55,6 +63,13 @@ def reason_not() -> str | None:
     return None
 
 
+def _may_mount() -> bool:
+    """Whether this process has CAP_SYS_ADMIN, which containers may lack."""
+    with open('/proc/self/status') as status:
+        have = next(line for line in status if line.startswith('CapEff:'))
+    return bool(int(have.split()[1], 16) >> _CAP_SYS_ADMIN & 1)
+
+
 class Face:
     """A FUSE mount; it ends with ``close`` or with this process."""
 
@@ -62,6 +77,7 @@ class Face:
                  data: str = '') -> None:
         """Serve a file system of the cluster in ``directory``.
 
+        :param node: whose view it is; '' is no node's
         :param data: what a symbolic link shall point to afterwards
         :raises CannotServe: it was not mounted
         """
@@ -90,13 +106,20 @@ class Face:
             time.sleep(_POLL)
 
     def close(self) -> None:
-        """Unmount, whoever has files open, and end the server."""
+        """Unmount, whoever has files open, and end the server.
+
+        What is open gets ENOTCONN from then on. "Already done" means that
+        the server has died: the mount is then still there.
+        """
+        connection = _connection(self.path)
         subprocess.run(['umount', '--lazy', self.path],  # nosec: no shell
                        capture_output=True)
+        if connection:
+            _abort(connection)
         if self.server.stdin:
             self.server.stdin.close()
         try:
-            self.server.wait(_PATIENCE)
+            self.server.wait(_GRACE)
         except subprocess.TimeoutExpired:
             self.server.kill()
             self.server.wait()
@@ -104,13 +127,38 @@ class Face:
             _put_link(self.path, self._data)
 
 
-def serve(state: store.Store, system: filesystems.FileSystem, node: str
-          ) -> Face:
+def _connection(place: str) -> str:
+    """Return the number of the FUSE connection of a mount, '' if none.
+
+    The file system itself is not asked: it may not answer.
+    """
+    with open('/proc/self/mountinfo') as mounts:
+        for line in mounts:
+            _id, _parent, device, _root, where = line.split(' ')[:5]
+            if where == place:
+                return device.partition(':')[2]
+    return ''
+
+
+def _abort(connection: str) -> None:
+    """Let all who wait for a server wait no longer."""
+    with contextlib.suppress(OSError):
+        # Nova's tests refuse open() here.
+        control = os.open(_ABORT.format(connection), os.O_WRONLY)
+        try:
+            os.write(control, b'1')
+        finally:
+            os.close(control)
+
+
+def serve(state: store.Store, system: filesystems.FileSystem, node: str,
+          for_all: bool) -> Face:
     """Mount a file system for a node, or in place of the symbolic link.
 
+    :param for_all: at the latter place what ``node`` sees
     :raises CannotServe: it was not mounted
     """
-    if node:
+    if node and not for_all:
         place = os.path.join(state.directory, _OWN.format(node=node),
                              system.mount_name)
         os.makedirs(place, exist_ok=True)

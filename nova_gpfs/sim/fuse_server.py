@@ -16,15 +16,18 @@ It is the only module that needs what does not come with Python: mfusepy,
 which needs libfuse. One thread serves all calls, in the order in which the
 kernel passes them on: who closes a file and then runs mmclone finds it
 closed. No call waits for a process that may itself be waiting for the mount:
-mm programs work on the files behind it.
+mm programs work on the files behind it. Should one last too long for all
+that, this process ends, and whoever waits for it gets an error.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import subprocess  # nosec: runs umount
 import sys
 import threading
+import time
 from typing import Any
 
 import mfusepy
@@ -34,8 +37,24 @@ from nova_gpfs.sim import fuse_files
 from nova_gpfs.sim import store
 
 
+# Seconds that a call may last, and that ending may take.
+_LONGEST = 120.0
+_LAST_CALLS = 10.0
+# When the call began that is being served, None while there is none.
+_busy_since: float | None = None
+
+
 class _Fuse(mfusepy.FUSE):  # type: ignore[misc]
     """Pass on what mfusepy leaves out: lseek, and the flags of rename."""
+
+    def _wrapper(self, *arguments: Any, **options: Any) -> Any:
+        """Serve a call, and tell since when."""
+        global _busy_since
+        _busy_since = time.monotonic()
+        try:
+            return super()._wrapper(*arguments, **options)
+        finally:
+            _busy_since = None
 
     def lseek(self, path: bytes | None, offset: int, whence: int,
               handle: Any) -> int:
@@ -69,12 +88,26 @@ def _end_with_the_parent(place: str) -> None:
     while os.read(0, 1):
         pass
     subprocess.run(['umount', '--lazy', place])  # nosec: no shell
+    # The main thread ends now, unless it hangs, or somebody has files open.
+    time.sleep(_LAST_CALLS)
+    os._exit(1)
+
+
+def _end_a_call_that_hangs() -> None:
+    """End this process, and say in its log where it was, if a call hangs."""
+    while True:
+        time.sleep(_LONGEST / 10)
+        since = _busy_since
+        if since is not None and time.monotonic() > since + _LONGEST:
+            faulthandler.dump_traceback()
+            os._exit(1)
 
 
 def main(directory: str, fs: str, node: str, place: str) -> None:
     """Serve for as long as the process lives that has started this one."""
-    threading.Thread(target=_end_with_the_parent, args=(place,),
-                     daemon=True).start()
+    for work, arguments in ((_end_with_the_parent, (place,)),
+                            (_end_a_call_that_hangs, ())):
+        threading.Thread(target=work, args=arguments, daemon=True).start()
     serve(directory, fs, node, place)
 
 

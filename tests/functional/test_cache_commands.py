@@ -16,6 +16,7 @@
 import os
 
 from nova_gpfs.cmd import caching
+from tests import face
 from tests.functional import test_policy_commands as commands
 from tests import refusing
 
@@ -75,7 +76,7 @@ class CacheCommandsTest(commands.CommandsTestCase):
         master = self.unused()
         code, document, _err = self.run_program('verify')
         self.assertEqual((0, 'ok'), (code, document['masters'][0]['state']))
-        with open(master.path, 'r+b') as image:
+        with open(face.behind(self.gpfs, master.path), 'r+b') as image:
             image.write(b'damage')
         code, document, _err = self.run_program('verify')
         self.assertEqual((1, ['it does not hold what it held']),
@@ -87,7 +88,7 @@ class CacheCommandsTest(commands.CommandsTestCase):
         self.assertEqual('', master.digest)
         notes = [self.verified()['note'] for _ in range(2)]
         self.assertEqual([caching.RECORDED, ''], notes)
-        with open(master.path, 'r+b') as image:
+        with open(face.behind(self.gpfs, master.path), 'r+b') as image:
             image.seek(2 * commands.MIB)
             image.write(b'X')
         self.assertEqual(['it does not hold what it held'],

@@ -32,6 +32,7 @@ from nova_gpfs import model
 from nova_gpfs import plan
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs import storage
+from tests import face
 from tests import local_driver
 from tests import refusing
 
@@ -47,6 +48,7 @@ class CollectionTestCase(base.BaseTestCase):
         super().setUp()
         self.directory = self.useFixture(fixtures.TempDir()).path
         self.gpfs = sim_cluster.create(os.path.join(self.directory, 'gpfs'))
+        face.put_on(self.gpfs, self.addCleanup)
         self.instances_path = os.path.join(self.gpfs.mount_point('fs0'),
                                            'nova', 'instances')
         os.mkdir(self.instances_path)

@@ -27,6 +27,7 @@ from nova_gpfs.glance import sparse
 from nova_gpfs import image_location
 from nova_gpfs import image_store
 from nova_gpfs.sim import cluster as sim_cluster
+from tests import face
 from tests.functional import glance_service
 
 MIB = 2 ** 20
@@ -41,6 +42,7 @@ class GlanceTestCase(base.BaseTestCase):
         super().setUp()
         self.top = self.useFixture(fixtures.TempDir()).path
         self.gpfs = sim_cluster.create(os.path.join(self.top, 'gpfs'))
+        face.put_on(self.gpfs, self.addCleanup)
         self.directory = os.path.join(self.gpfs.mount_point('fs0'), 'glance')
         os.mkdir(self.directory)
         self.files = image_store.ImageStore(self.directory)
@@ -243,7 +245,8 @@ class OrderTest(GlanceTestCase):
         else:
             # As GPFS does it: the name stays while there are clones.
             os.rename(os.path.join(os.path.dirname(disk), 'parent'),
-                      os.path.join(self.top, f'gone.{image_id}'))
+                      os.path.join(self.gpfs.mount_point('fs0'),
+                                   f'gone.{image_id}'))
 
     def _assert_holds(self, path, data):
         with open(path, 'rb') as f:

@@ -32,6 +32,7 @@ from nova_gpfs import plan
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs.sim import spec as sim_spec
 from nova_gpfs import storage
+from tests import face
 from tests import local_driver
 
 CONTENT = 'content of the image\n' * 1000
@@ -44,6 +45,7 @@ class MastersTestCase(base.BaseTestCase):
         self.directory = self.useFixture(fixtures.TempDir()).path
         self.gpfs = sim_cluster.create(os.path.join(self.directory, 'gpfs'),
                                        self.spec())
+        face.put_on(self.gpfs, self.addCleanup)
         self.instances_path = os.path.join(self.gpfs.mount_point('fs0'),
                                            'nova', 'instances')
         os.mkdir(self.instances_path)
@@ -80,8 +82,10 @@ class MastersTestCase(base.BaseTestCase):
         for entry in os.listdir('/proc'):
             try:
                 with open(f'/proc/{entry}/cmdline', 'rb') as f:
-                    mine = self.directory.encode() in f.read()
-                if mine and int(entry) != os.getpid():
+                    argv = f.read()
+                if (self.directory.encode() in argv
+                        and b'fuse_server' not in argv
+                        and int(entry) != os.getpid()):
                     os.kill(int(entry), signal.SIGKILL)
             except (OSError, ValueError):
                 continue

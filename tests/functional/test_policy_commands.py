@@ -42,6 +42,7 @@ from nova_gpfs import policy
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs import storage
 from tests.contract import test_privsep
+from tests import face
 from tests.functional import programs
 from tests import local_driver
 
@@ -66,6 +67,7 @@ class CommandsTestCase(base.BaseTestCase):
         super().setUp()
         self.directory = self.useFixture(fixtures.TempDir()).path
         self.gpfs = sim_cluster.create(os.path.join(self.directory, 'gpfs'))
+        face.put_on(self.gpfs, self.addCleanup)
         self.mm_path = self.gpfs.bin_dir('node1')
         self.instances_path = os.path.join(self.gpfs.mount_point('fs0'),
                                            'nova', 'instances')

@@ -32,6 +32,7 @@ from nova_gpfs import layout
 from nova_gpfs import plan
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs import storage
+from tests import face
 from tests import local_driver
 from tests import refusing
 
@@ -45,6 +46,7 @@ class LineageTest(base.BaseTestCase):
         super().setUp()
         directory = self.useFixture(fixtures.TempDir()).path
         self.gpfs = sim_cluster.create(os.path.join(directory, 'gpfs'))
+        face.put_on(self.gpfs, self.addCleanup)
         top = os.path.join(self.gpfs.mount_point('fs0'), 'nova')
         self.instances_path = os.path.join(top, 'instances')
         os.mkdir(self.instances_path)

@@ -25,6 +25,7 @@ from nova_gpfs.cmd import host as hosts
 from nova_gpfs import digest
 from nova_gpfs import errors
 from nova_gpfs import model
+from tests import face
 from tests.functional import cloud
 from tests.functional import shared_store
 from tests import refusing
@@ -198,7 +199,7 @@ class DigestTest(MastersTestCase):
         self.assertEqual('sha256:' + self.stated(), master.digest)
         self.let_parents_be_unreadable()
         self.assertEqual((0, [], ''), self.verified())
-        with open(master.path, 'r+b') as f:
+        with open(face.behind(self.gpfs, master.path), 'r+b') as f:
             f.seek(3 * MIB + 11)
             byte = f.read(1)[0]
             f.seek(3 * MIB + 11)

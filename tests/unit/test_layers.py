@@ -30,7 +30,8 @@ VALUES = frozenset({'errors', 'model'})
 GPFS = VALUES | {'driver', 'layout', 'location', 'plan'}
 BELOW_NOVA = GPFS | {
     'capacity', 'collection', 'conf', 'conf_health', 'conf_images',
-    'conf_policies', 'conf_privileged', 'conf_waits', 'digest', 'guard',
+    'conf_policies', 'conf_privileged', 'conf_waits', 'digest', 'errnos',
+    'guard',
     'health', 'hosts', 'identity', 'image_access', 'image_location',
     'image_store', 'incoming', 'locality', 'lookup', 'master_record',
     'masters', 'mm', 'mmdriver', 'offer', 'parents', 'pending_splits',
@@ -49,10 +50,11 @@ MAY_IMPORT = {
     'conf_privileged': frozenset(),
     'conf_waits': frozenset(),
     'conf_policies': VALUES | {'mm', 'policy'},
+    'errnos': VALUES,
     'errors': frozenset({'printable'}),
     'printable': frozenset(),
     'layout': frozenset({'model'}),
-    'libgpfs': VALUES,
+    'libgpfs': VALUES | {'errnos'},
     'image_locks': VALUES,
     'lookup': VALUES,
     'model': frozenset(),
@@ -107,7 +109,7 @@ MAY_IMPORT = {
         'image_store', 'master_record', 'masters', 'parents',
         'pending_splits', 'policy', 'sealed', 'store_snapshots', 'trash',
         'turns', 'whereabouts'},
-    'flattening': GPFS | {'storage'},
+    'flattening': GPFS | {'lookup', 'storage'},
     'trials': GPFS | {'libgpfs', 'mm', 'printable', 'probe'},
     'config_source': frozenset({'compute', 'conf'}),
     # nova-api and nova-scheduler stand on hosts without GPFS: they get rules

@@ -226,13 +226,3 @@ class FileTest(served.ServedTestCase):
                       self.did('mmclone', 'show', self.path('b')))
         self.assertEqual([], self.cluster.check())
         self.assertEqual(1, len(self.cluster.blocks(path)))
-
-    def test_the_mount_ends_and_the_files_are_there(self):
-        other = served.cluster.create(self.directory + '/other')
-        face = other.serve()
-        place = other.mount_point('fs0')
-        os.mkdir(os.path.join(place, 'nova', 'kept'))
-        face.close()
-        self.assertTrue(os.path.islink(place))
-        self.assertEqual(['kept'], os.listdir(os.path.join(place, 'nova')))
-        self.assertEqual(0, face.server.returncode)
