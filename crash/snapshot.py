@@ -15,6 +15,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 
 
 class Snapshot:
@@ -24,13 +25,18 @@ class Snapshot:
         self._live = cluster.directory
         self._kept = directory
         self._copy(self._live, self._kept)
+        self._made = time.time_ns()
         # In the kept copy the numbers are those of the live files.
         self._inodes = _inodes(self._live)
 
     def put_back(self):
-        """Let the cluster be what it was."""
+        """Let the cluster be what it was, and its files as old as then.
+
+        What is done once in a minute is then done each time, or never.
+        """
         shutil.rmtree(self._live)
         self._copy(self._kept, self._live)
+        _shift(self._live, time.time_ns() - self._made)
         now = _inodes(self._live)
         _renumber(os.path.join(self._live, 'state.sqlite'),
                   {was: now[path] for path, was in self._inodes.items()})
@@ -53,6 +59,16 @@ def _inodes(top):
             path = os.path.join(directory, name)
             found[os.path.relpath(path, top)] = os.lstat(path).st_ino
     return found
+
+
+def _shift(top, nanoseconds):
+    """Let all files below a directory be as much younger."""
+    for directory, names, files in os.walk(top):
+        for name in names + files:
+            path = os.path.join(directory, name)
+            was = os.lstat(path)
+            os.utime(path, follow_symlinks=False, ns=(
+                was.st_atime_ns + nanoseconds, was.st_mtime_ns + nanoseconds))
 
 
 def _renumber(database, numbers):
