@@ -31,6 +31,7 @@ from nova.virt import libvirt
 from oslo_utils import uuidutils
 
 from crash import effects
+from crash import lasting_glance
 from crash import lists
 from crash import snapshot
 from tests.functional import cloud
@@ -68,8 +69,9 @@ class CrashTestCase(cloud.CloudTestCase):
     hosts = ('node1', 'node2')
 
     def setUp(self):
-        super().setUp()
         self.watch = None
+        self.gone = lasting_glance.Gone()
+        super().setUp()
         self.connections = {}
         self.make_migratable()
         self.drivers = {name: self.new_driver(name) for name in self.hosts}
@@ -88,22 +90,7 @@ class CrashTestCase(cloud.CloudTestCase):
         """Start nothing: a process with threads cannot be forked."""
 
     def make_glance(self):
-        return self.telling(cloud.Glance)
-
-    def telling(self, kind):
-        """Return a Glance of a class, which tells of requests to come."""
-        test = self
-
-        class Glance(kind):
-            def download(self, *args, **kwargs):
-                test.happen('glance download')
-                return super().download(*args, **kwargs)
-
-            def update(self, *args, **kwargs):
-                test.happen('glance update')
-                return super().update(*args, **kwargs)
-
-        return Glance(self)
+        return lasting_glance.lasting(cloud.Glance, self)
 
     def happen(self, effect):
         """Tell of an effect that no file and no command shows."""
@@ -294,6 +281,8 @@ class CrashTestCase(cloud.CloudTestCase):
             crashed.forget()
 
     def _go_on(self, go_on, host):
+        self.gone = lasting_glance.Gone()
+        self.glance.load()
         self.assert_masters_are_whole()
         go_on(host)
 

@@ -16,6 +16,7 @@ import threading
 from unittest import mock
 
 from crash import case
+from crash import lasting_glance
 from nova_gpfs import image_store
 from tests.functional import cloud
 from tests.functional import contents
@@ -35,7 +36,7 @@ class StoreTestCase(case.CrashTestCase):
             self.directory, 'image.raw')).grown(1024 * cloud.MIB)
 
     def make_glance(self):
-        return self.telling(shared_store.Glance)
+        return lasting_glance.lasting(shared_store.Glance, self)
 
     def _configure(self):
         super()._configure()
@@ -118,8 +119,16 @@ class SnapshotTestCase(StoreTestCase):
                         lambda **states: None)
         return image_id
 
+    def assert_registered_is_whole(self):
+        """What Glance knows of is the disk as it was, or another image."""
+        for image_id, record in self.glance.images.items():
+            if record.get('locations') and image_id != self.image:
+                self.assertEqual(self.wrote,
+                                 contents.of(self.glance.path(image_id)))
+
     def go_on(self, host):
         self.assertEqual(self.wrote, contents.of(self.disk(self.guest)))
+        self.assert_registered_is_whole()
         driver = self.go_on_as(host)
         if host == 'node1':
             self.drivers['node1'] = driver
@@ -180,11 +189,10 @@ class SplitTest(SnapshotTestCase):
             driver = self.new_driver(host)
         # What the dead one has registered hangs on nothing in the end.
         driver.image_backend.splitting.finish()
+        self.assert_registered_is_whole()
         for image_id in driver.image_backend.storage.snapshots.image_ids():
-            path = self.glance.path(image_id)
-            self.assertEqual(self.wrote, contents.of(path))
-            self.assertIsNone(
-                self.storage().driver.clone_info(path).parent_inode)
+            self.assertIsNone(self.storage().driver.clone_info(
+                self.glance.path(image_id)).parent_inode)
         self.destroy(self.guest, self.drivers['node1'])
         self.end(driver)
 
