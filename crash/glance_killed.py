@@ -43,6 +43,15 @@ class GlanceService(glance_service.GlanceService):
     def env(self):
         return {**super().env, **(self.order.env if self.order else {})}
 
+    def images(self):
+        """Return the records of images that are not deleted.
+
+        Glance sets the status, commits, and then deletes the record. One that
+        is left in between is listed, and refuses to be deleted again.
+        """
+        return {image_id: record for image_id, record
+                in super().images().items() if record['status'] != 'deleted'}
+
     def start_with_order(self, end_at=None, when=effects.BEFORE):
         """Start the process, which is to die at one of its effects."""
         self.stop()
