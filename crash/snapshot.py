@@ -36,10 +36,12 @@ class Snapshot:
         """
         shutil.rmtree(self._live)
         self._copy(self._kept, self._live)
-        _shift(self._live, time.time_ns() - self._made)
+        younger = time.time_ns() - self._made
+        _shift(self._live, younger)
         now = _inodes(self._live)
         _renumber(os.path.join(self._live, 'state.sqlite'),
-                  {was: now[path] for path, was in self._inodes.items()})
+                  {was: now[path] for path, was in self._inodes.items()},
+                  younger)
 
     def forget(self):
         shutil.rmtree(self._kept)
@@ -71,9 +73,10 @@ def _shift(top, nanoseconds):
                 was.st_atime_ns + nanoseconds, was.st_mtime_ns + nanoseconds))
 
 
-def _renumber(database, numbers):
-    """Give the files that the simulator knows their new inode numbers."""
+def _renumber(database, numbers, younger):
+    """Give the files that the simulator knows their new numbers and times."""
     with sqlite3.connect(database) as state:
+        state.execute('UPDATE file SET mtime_ns = mtime_ns + ?', [younger])
         rows = state.execute('SELECT id, ino FROM file').fetchall()
         state.executemany('UPDATE file SET ino = ? WHERE id = ?', [
             (numbers[ino], number) for number, ino in rows
