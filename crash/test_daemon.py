@@ -53,7 +53,8 @@ class DaemonMixin:
         """Let a nova-compute do something; return what it says of it."""
         os.environ.update(self.given.env)
         daemon.RootwrapClientChannel = _CHANNEL
-        CONF.set_override('rootless_commands', [], 'gpfs')
+        # By default mmlsattr alone is not the daemon's.
+        CONF.clear_override('rootless_commands', 'gpfs')
         CONF.set_override('helper_command', privileged_daemon.command(
             self.config), 'nova_gpfs_privileged')
         privsep.context.set_client_mode(True)
