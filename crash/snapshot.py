@@ -65,12 +65,13 @@ def _inodes(top):
 
 def _shift(top, nanoseconds):
     """Let all files below a directory be as much younger."""
-    for directory, names, files in os.walk(top):
-        for name in names + files:
-            path = os.path.join(directory, name)
-            was = os.lstat(path)
-            os.utime(path, follow_symlinks=False, ns=(
-                was.st_atime_ns + nanoseconds, was.st_mtime_ns + nanoseconds))
+    # The simulator counts clones by hard links.
+    paths = {number: os.path.join(top, path)
+             for path, number in _inodes(top).items()}
+    for path in paths.values():
+        was = os.lstat(path)
+        os.utime(path, follow_symlinks=False, ns=(
+            was.st_atime_ns + nanoseconds, was.st_mtime_ns + nanoseconds))
 
 
 def _renumber(database, numbers, younger):
