@@ -30,8 +30,9 @@ from nova.virt import fake
 from nova.virt import libvirt
 from oslo_utils import uuidutils
 
-from crash import count
 from crash import effects
+from crash import lasting_glance
+from crash import lists
 from crash import snapshot
 from tests.functional import cloud
 from tests.functional import contents
@@ -48,10 +49,13 @@ EXPECTED = ('flavor', 'info_cache', 'metadata', 'migration_context',
 DAYS = 2 * 86400
 #: Seconds for what takes some, on an idle machine.
 LONGEST = 300
-# Writes the lists of known effects instead of comparing with them.
-RECORD = 'NOVA_GPFS_CRASH_RECORD'
 # Of the crash points, every n-th; all of them by default.
 STEP = 'NOVA_GPFS_CRASH_STEP'
+
+
+def chosen(found):
+    """Return the crash points of a list of effects that are to be tried."""
+    return list(effects.points(found))[::int(os.environ.get(STEP, 1))]
 
 
 class CrashTestCase(cloud.CloudTestCase):
@@ -65,8 +69,9 @@ class CrashTestCase(cloud.CloudTestCase):
     hosts = ('node1', 'node2')
 
     def setUp(self):
-        super().setUp()
         self.watch = None
+        self.gone = lasting_glance.Gone()
+        super().setUp()
         self.connections = {}
         self.make_migratable()
         self.drivers = {name: self.new_driver(name) for name in self.hosts}
@@ -85,22 +90,7 @@ class CrashTestCase(cloud.CloudTestCase):
         """Start nothing: a process with threads cannot be forked."""
 
     def make_glance(self):
-        return self.telling(cloud.Glance)
-
-    def telling(self, kind):
-        """Return a Glance of a class, which tells of requests to come."""
-        test = self
-
-        class Glance(kind):
-            def download(self, *args, **kwargs):
-                test.happen('glance download')
-                return super().download(*args, **kwargs)
-
-            def update(self, *args, **kwargs):
-                test.happen('glance update')
-                return super().update(*args, **kwargs)
-
-        return Glance(self)
+        return lasting_glance.lasting(cloud.Glance, self)
 
     def happen(self, effect):
         """Tell of an effect that no file and no command shows."""
@@ -269,14 +259,13 @@ class CrashTestCase(cloud.CloudTestCase):
         before = snapshot.Snapshot(self.gpfs, self.directory + '.before')
         self.addCleanup(before.forget)
         found = self.run_alone(act, self.effects())
-        self.require_known(operation, found)
-        points = list(effects.points(found))[::int(os.environ.get(STEP, 1))]
-        for position, when in points:
+        lists.require(self, operation, found)
+        for position, when in chosen(found):
             before.put_back()
             status, said = self.fork(act, self.effects(position, when))
             self.assertEqual(signal.SIGKILL, status, f'{operation}: {said}')
             self.go_on_everywhere(
-                f'{when} {position}: {[*found, effects.END][position]}', go_on)
+                f'{when} {position}: {effects.steps(found)[position]}', go_on)
 
     def go_on_everywhere(self, where, go_on):
         """Let work go on after a crash on each of the hosts, in turn."""
@@ -292,27 +281,19 @@ class CrashTestCase(cloud.CloudTestCase):
             crashed.forget()
 
     def _go_on(self, go_on, host):
+        self.gone = lasting_glance.Gone()
+        self.glance.load()
         self.assert_masters_are_whole()
         go_on(host)
-
-    def require_known(self, operation, found):
-        """Fail where an operation has effects that are not in its list."""
-        path = os.path.join(count.KNOWN, f'{operation}.txt')
-        text = '\n'.join(found) + '\n'
-        if os.environ.get(RECORD):
-            with open(path, 'w') as known:
-                known.write(text)
-        with open(path) as known:
-            self.assertEqual(
-                known.read(), text, f'the effects of "{operation}" are not '
-                f'those of {path}; look at them, and run it with {RECORD}=1')
 
     # What must hold
 
     def assert_masters_are_whole(self):
         """Every master that can be seen is sealed and what it was made."""
         storage = self.storage()
-        for _name, master in storage.masters.all():
+        for name in storage.masters.keys():
+            master = storage.masters.named(name)
+            self.assertIsNotNone(master, f'{name} is visible, and no master')
             self.assertTrue(storage.driver.clone_info(master.path).is_parent)
             # That of a clone of Glance's file may not be known as yet.
             self.assertTrue(master.digest == '' or digest.same(
@@ -346,7 +327,7 @@ class CrashTestCase(cloud.CloudTestCase):
             {'_gpfs', '_base', 'locks', 'compute_nodes', 'snapshots',
              *(each.uuid for each in instances)})
         home = os.path.join(self.instances_path, '_gpfs')
-        for name in ('incoming', 'trash', 'leaving'):
+        for name in ('incoming', 'trash', 'leaving', 'splits'):
             self.assertEqual([], os.listdir(os.path.join(home, name)), name)
         self.assertLessEqual(set(os.listdir(os.path.join(home, 'parents'))),
                              {each.uuid for each in instances})

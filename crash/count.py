@@ -11,25 +11,13 @@
 # under the License.
 """Count the crash points of all operations: ``python -m crash.count``."""
 
-import os
-
 from crash import effects
-
-KNOWN = os.path.join(os.path.dirname(__file__), 'known')
-
-
-def known():
-    """Return {operation: its effects}, which every run has to have."""
-    found = {}
-    for name in sorted(os.listdir(KNOWN)):
-        with open(os.path.join(KNOWN, name)) as file:
-            found[name.removesuffix('.txt')] = file.read().splitlines()
-    return found
+from crash import lists
 
 
 def main():
     rows = {operation: len(list(effects.points(found)))
-            for operation, found in known().items()}
+            for operation, found in lists.known().items()}
     width = max(map(len, rows))
     for operation, number in rows.items():
         print(f'{operation:{width}}  {number:4}')

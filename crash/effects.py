@@ -39,8 +39,10 @@ _VARIABLE = (
     (r'tmp[a-z0-9_]{8}', 'TMP'), (r'\.\d+\b', '.N'))
 
 BEFORE, AFTER = 'before', 'after'
-#: Stands behind the last effect.
+#: Comes after the last effect.
 END = 'the end'
+#: What a process tells those that have asked it, when it has had effects.
+ANSWER = 'answer'
 
 
 class Watch:
@@ -62,6 +64,8 @@ class Watch:
         """Watch from now on, until this process ends."""
         self._fsync = os.fsync
         os.fsync = os.fdatasync = self._flush
+        self._open_file = os.open
+        os.open = self._open_at
         sys.addaudithook(self._audit)
 
     def happen(self, effect, tear=None):
@@ -89,6 +93,15 @@ class Watch:
         self._of('fsync', file if isinstance(file, int) else file.fileno())
         self._fsync(file)
 
+    def _open_at(self, path, flags, mode=0o777, *, dir_fd=None):
+        """Open a file, as os.open() does.
+
+        Of the directory that a relative path is in no audit event tells.
+        """
+        if dir_fd is not None:
+            self._open(_absolute(path, dir_fd), None, flags)
+        return self._open_file(path, flags, mode, dir_fd=dir_fd)
+
     def _of(self, verb, *paths):
         """Note an effect on files, if others see them."""
         known = [name for name in map(self._name, paths) if name]
@@ -110,11 +123,10 @@ class Watch:
         if not (isinstance(path, str | bytes) and isinstance(flags, int)
                 and flags & _WRITE):
             return
-        # A directory that a relative path is in is not told.
         name = self._name(path)
         if name:
             self.happen(f'write {name}', lambda: os.close(
-                os.open(path, flags | os.O_CLOEXEC, 0o644)))
+                self._open_file(path, flags | os.O_CLOEXEC, 0o644)))
 
     def _run(self, executable, argv, cwd, env):
         words = [os.path.basename(os.fsdecode(argv[0])),
@@ -128,9 +140,17 @@ class Watch:
             self.happen(' '.join([said, *filter(None, files)]))
 
 
+def steps(found):
+    """Return the effects of an operation and what comes after the last.
+
+    A process that answers has done with that all that it does.
+    """
+    return found if found[-1].startswith(ANSWER) else [*found, END]
+
+
 def points(found):
     """Yield (position, when) of each death in a list of effects."""
-    for position, effect in enumerate([*found, END]):
+    for position, effect in enumerate(steps(found)):
         yield position, BEFORE
         if effect.startswith('write '):
             yield position, AFTER
@@ -172,4 +192,6 @@ _KINDS = {
     # Path and length; path, name, value and flags.
     'os.truncate': lambda watch, path, length: watch._of('truncate', path),
     'os.setxattr': lambda watch, path, *rest: watch._of('setxattr', path),
+    'os.removexattr': lambda watch, path, *rest: watch._of(
+        'removexattr', path),
 }

@@ -15,6 +15,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 
 from tests import face
 
@@ -28,20 +29,27 @@ class Snapshot:
         self._kept = directory
         with face.off(cluster):
             self._copy(self._live, self._kept)
+            self._made = time.time_ns()
             # In the kept copy the numbers are those of the live files.
             self._inodes = _inodes(self._live)
 
     def put_back(self):
-        """Let the cluster be what it was."""
+        """Let the cluster be what it was, and its files as old as then.
+
+        What is done once in a minute is then done each time, or never.
+        """
         with face.off(self._cluster):
             self._put_back()
 
     def _put_back(self):
         shutil.rmtree(self._live)
         self._copy(self._kept, self._live)
+        younger = time.time_ns() - self._made
+        _shift(self._live, younger)
         now = _inodes(self._live)
         _renumber(os.path.join(self._live, 'state.sqlite'),
-                  {was: now[path] for path, was in self._inodes.items()})
+                  {was: now[path] for path, was in self._inodes.items()},
+                  younger)
 
     def forget(self):
         shutil.rmtree(self._kept)
@@ -63,9 +71,21 @@ def _inodes(top):
     return found
 
 
-def _renumber(database, numbers):
-    """Give the files that the simulator knows their new inode numbers."""
+def _shift(top, nanoseconds):
+    """Let all files below a directory be as much younger."""
+    # The simulator counts clones by hard links.
+    paths = {number: os.path.join(top, path)
+             for path, number in _inodes(top).items()}
+    for path in paths.values():
+        was = os.lstat(path)
+        os.utime(path, follow_symlinks=False, ns=(
+            was.st_atime_ns + nanoseconds, was.st_mtime_ns + nanoseconds))
+
+
+def _renumber(database, numbers, younger):
+    """Give the files that the simulator knows their new numbers and times."""
     with sqlite3.connect(database) as state:
+        state.execute('UPDATE file SET mtime_ns = mtime_ns + ?', [younger])
         rows = state.execute('SELECT id, ino FROM file').fetchall()
         state.executemany('UPDATE file SET ino = ? WHERE id = ?', [
             (numbers[ino], number) for number, ino in rows

@@ -21,7 +21,7 @@ from tests.functional import contents
 
 
 class MoveTestCase(case.CrashTestCase):
-    """An instance on its way from node1 to node2."""
+    """An instance that grows on its way from node1 to node2."""
 
     def setUp(self):
         super().setUp()
@@ -34,37 +34,41 @@ class MoveTestCase(case.CrashTestCase):
 
     def begin_move(self):
         """Do what Nova's conductor and resource tracker do first."""
+        small = self.guest.flavor
+        large = objects.Flavor.get_by_flavor_id(
+            self.context, self.flavor('large', root_gb=2))
         self.migration = objects.Migration(
             self.context, instance_uuid=self.guest.uuid,
             source_compute='node1', source_node='node1',
             dest_compute='node2', dest_node='node2',
             dest_compute_id=2, dest_host='192.0.2.2', status='migrating',
-            migration_type='migration', uuid=self.guest.uuid,
-            old_instance_type_id=self.guest.flavor.id,
-            new_instance_type_id=self.guest.flavor.id)
+            migration_type='resize', uuid=self.guest.uuid,
+            old_instance_type_id=small.id, new_instance_type_id=large.id)
         self.migration.create()
         self.guest.migration_context = objects.MigrationContext(
             self.context, instance_uuid=self.guest.uuid,
             migration_id=self.migration.id)
-        self.guest.old_flavor = self.guest.new_flavor = self.guest.flavor
+        self.guest.old_flavor, self.guest.new_flavor = small, large
         self.guest.task_state = 'resize_migrating'
         self.guest.save()
 
     def start(self):
         self.be('node1')
         self.disk_info = self.drivers['node1'].migrate_disk_and_power_off(
-            self.context, self.guest, '192.0.2.2', self.guest.flavor,
+            self.context, self.guest, '192.0.2.2', self.guest.new_flavor,
             self.network, self.devices())
 
     def finish(self):
         self.be('node2')
         self.guest.host = 'node2'
+        self.guest.flavor = self.guest.new_flavor
+        self.guest.root_gb = self.guest.flavor.root_gb
         self.guest.task_state = 'resize_finish'
         meta = objects.ImageMeta.from_dict(
             self.glance.show(self.context, self.image))
         self.drivers['node2'].finish_migration(
             self.context, self.migration, self.guest, self.disk_info,
-            self.network, meta, False, {}, self.devices())
+            self.network, meta, True, {}, self.devices())
 
     def finished(self):
         """Let the move have ended, as far as the hosts go."""
@@ -85,6 +89,8 @@ class MoveTestCase(case.CrashTestCase):
             self.context, self.guest, self.network, self.devices(),
             destroy_disks=False)
         self.guest.host = 'node1'
+        self.guest.flavor = self.guest.old_flavor
+        self.guest.root_gb = self.guest.flavor.root_gb
         self.guest.task_state = 'resize_reverting'
 
     def go_back(self):

@@ -12,8 +12,11 @@
 """Images and snapshots that no byte of is moved for, in a store on GPFS."""
 
 import os
+import threading
+from unittest import mock
 
 from crash import case
+from crash import lasting_glance
 from nova_gpfs import image_store
 from tests.functional import cloud
 from tests.functional import contents
@@ -33,7 +36,7 @@ class StoreTestCase(case.CrashTestCase):
             self.directory, 'image.raw')).grown(1024 * cloud.MIB)
 
     def make_glance(self):
-        return self.telling(shared_store.Glance)
+        return lasting_glance.lasting(shared_store.Glance, self)
 
     def _configure(self):
         super()._configure()
@@ -71,7 +74,7 @@ class StoreTestCase(case.CrashTestCase):
             self.assertEqual([], os.listdir(self.glance.store.room(kind)))
 
 
-class MasterTest(StoreTestCase):
+class MasterTestCase(StoreTestCase):
 
     def go_on(self, host):
         if os.path.exists(self.disk(self.crashed)):
@@ -85,14 +88,20 @@ class MasterTest(StoreTestCase):
         self.destroy(self.crashed, self.drivers['node1'])
         self.end(driver, other)
 
-    def test_of_a_file_that_glance_has(self):
+    def setUp(self):
+        super().setUp()
         self.crashed = self.instance(self.image)
+
+
+class MasterTest(MasterTestCase):
+
+    def test_of_a_file_that_glance_has(self):
         self.crash_everywhere(
             'spawn without a download', lambda: self.spawn(self.crashed),
             self.go_on)
 
 
-class SnapshotTest(StoreTestCase):
+class SnapshotTestCase(StoreTestCase):
 
     def setUp(self):
         super().setUp()
@@ -110,8 +119,16 @@ class SnapshotTest(StoreTestCase):
                         lambda **states: None)
         return image_id
 
+    def assert_registered_is_whole(self):
+        """What Glance knows of is the disk as it was, or another image."""
+        for image_id, record in self.glance.images.items():
+            if record.get('locations') and image_id != self.image:
+                self.assertEqual(self.wrote,
+                                 contents.of(self.glance.path(image_id)))
+
     def go_on(self, host):
         self.assertEqual(self.wrote, contents.of(self.disk(self.guest)))
+        self.assert_registered_is_whole()
         driver = self.go_on_as(host)
         if host == 'node1':
             self.drivers['node1'] = driver
@@ -128,7 +145,57 @@ class SnapshotTest(StoreTestCase):
         self.destroy(self.guest, self.drivers['node1'])
         self.end(driver, other)
 
+
+class SnapshotTest(SnapshotTestCase):
+
     def test_snapshot_into_the_store(self):
         self.crash_everywhere(
             'snapshot without an upload',
             lambda: self.snapshot(self.drivers['node1']), self.go_on)
+
+
+class HeldThread(threading.Thread):
+    """The thread that splits, which begins when the snapshot is made.
+
+    Else it would be chance which of its effects are before those of Nova.
+    """
+
+    held = None
+
+    def start(self):
+        type(self).held = self
+
+
+class SplitTest(SnapshotTestCase):
+    """Each snapshot is taken off its disk, in the background."""
+
+    def setUp(self):
+        super().setUp()
+        self.flags(split_snapshots=True, group='gpfs')
+        self.drivers['node1'] = self.new_driver('node1')
+
+    def split(self):
+        """Make a snapshot, and then wait until it hangs on nothing."""
+        driver = self.drivers['node1']
+        with mock.patch('threading.Thread', HeldThread):
+            self.snapshot(driver)
+        threading.Thread.start(HeldThread.held)
+        driver.image_backend.splitting.finish()
+
+    def go_on(self, host):
+        self.assertEqual(self.wrote, contents.of(self.disk(self.guest)))
+        driver = self.go_on_as(host)
+        if host != 'node1':
+            driver = self.new_driver(host)
+        # What the dead one has registered hangs on nothing in the end.
+        driver.image_backend.splitting.finish()
+        self.assert_registered_is_whole()
+        for image_id in driver.image_backend.storage.snapshots.image_ids():
+            self.assertIsNone(self.storage().driver.clone_info(
+                self.glance.path(image_id)).parent_inode)
+        self.destroy(self.guest, self.drivers['node1'])
+        self.end(driver)
+
+    def test_a_snapshot_that_is_split(self):
+        self.crash_everywhere('snapshot that is split', self.split,
+                              self.go_on)

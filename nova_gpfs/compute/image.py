@@ -261,7 +261,8 @@ class Gpfs(imagebackend.Flat):
         try:
             with boundary.to_nova():
                 named = image_location.parse_uri(location['url'])
-                self.storage.snapshots.remove(named.image_id)
+                if not sealing.may_be_glances(named.image_id):
+                    self.storage.snapshots.remove(named.image_id)
         except boundary.StorageFailed:
             if not ignore_errors:
                 raise

@@ -17,6 +17,8 @@ disk instead if it is told that the image is not acceptable.
 
 An answer of Glance can get lost. Nova's client then asks again, and Glance
 refuses what it has registered already. So the image says what has happened.
+Where Glance does not answer at all, the file of the image stays: the image
+would be without data if Nova removed what Glance has registered.
 """
 
 import time
@@ -27,6 +29,7 @@ from nova.image import glance
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from nova_gpfs.compute import sealing
 from nova_gpfs import image_location
 
 CONF = cfg.CONF
@@ -49,7 +52,8 @@ class ImageApi(glance.API):
         """Do as Nova's, and say so if Glance refuses a location of ours.
 
         A location that the image has is registered, whatever was answered.
-        After anything else that is no refusal, Glance may yet register it.
+        After anything else that is no refusal, Glance may yet register it,
+        and ``sealing.may_be_glances`` says whether the file is Nova's no more.
 
         :raises exception.ImageUnacceptable: Glance refuses the location
         """
@@ -57,6 +61,7 @@ class ImageApi(glance.API):
         if not uri.startswith(image_location.SCHEME + '://'):
             return super().update(context, id_or_uri, image_info, *args,
                                   **kwargs)
+        sealing.glance_may_have(id_or_uri)
         try:
             updated = super().update(context, id_or_uri, image_info, *args,
                                      **kwargs)
@@ -79,12 +84,16 @@ class ImageApi(glance.API):
         """
         try:
             found = self.get(context, image_id, include_locations=True)
+        except exception.ImageNotFound:
+            sealing.glance_may_have(image_id, False)
+            return None
         except Exception as error:
-            LOG.debug('Glance does not tell what became of %s: %s', uri,
-                      error)
+            LOG.warning('Glance does not tell what became of %s, and its file '
+                        'stays: %s', uri, error)
             return None
         shown = [each['url'] for each in found.get('locations') or ()]
         taken = uri in shown if shown else _is_taken(found)
+        sealing.glance_may_have(image_id, taken)
         return found if taken else None
 
     def _await(self, context, image_id, uri):
@@ -99,6 +108,7 @@ class ImageApi(glance.API):
         while time.monotonic() < deadline:
             found = self.get(context, image_id)
             if not _is_taken(found):
+                sealing.glance_may_have(image_id, False)
                 raise _refused(image_id, uri, 'the image has no data')
             if found['status'] not in ('queued', 'importing'):
                 return

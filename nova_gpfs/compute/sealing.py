@@ -54,6 +54,21 @@ class Moment:
     depth: int = 0
 
 
+# The image whose file Glance has been told of, and may have registered.
+_told: contextvars.ContextVar[str] = contextvars.ContextVar(
+    'the image that Glance has been told of', default='')
+
+
+def glance_may_have(image_id: str, may: bool = True) -> None:
+    """Say whether Glance may have registered the file of an image."""
+    _told.set(image_id if may else '')
+
+
+def may_be_glances(image_id: str) -> bool:
+    """Whether the file of an image is not Nova's to remove."""
+    return _told.get() == image_id
+
+
 _moment: contextvars.ContextVar[Moment] = contextvars.ContextVar(
     'the snapshot that is being made',
     default=Moment(True, contextlib.nullcontext))

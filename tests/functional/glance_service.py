@@ -99,6 +99,8 @@ class GlanceService(fixtures.Fixture):
     path of the configuration file.
     """
 
+    program = os.path.join(ROOT, 'tests', 'programs', 'glance_api.py')
+
     def __init__(self, stores, default=''):
         super().__init__()
         self.stores = stores
@@ -187,10 +189,10 @@ class GlanceService(fixtures.Fixture):
 
     def start(self):
         """Start the process, on the port that it had before."""
-        program = os.path.join(ROOT, 'tests', 'programs', 'glance_api.py')
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
-                [sys.executable, program, self.directory, str(self.port)],
+                [sys.executable, self.program, self.directory,
+                 str(self.port)],
                 env=self.env, cwd=self.directory, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=log)
         answer = self.process.stdout.readline()

@@ -46,8 +46,10 @@ class GlanceTestCase(base.BaseTestCase):
         self.directory = os.path.join(self.gpfs.mount_point('fs0'), 'glance')
         os.mkdir(self.directory)
         self.files = image_store.ImageStore(self.directory)
-        self.glance = self.useFixture(
-            glance_service.GlanceService(self.stores()))
+        self.glance = self.useFixture(self.make_glance())
+
+    def make_glance(self):
+        return glance_service.GlanceService(self.stores())
 
     def stores(self):
         plain = os.path.join(self.top, 'plain')

@@ -143,7 +143,7 @@ def let_sqlite_wait():
                 parameters)
 
 
-def main():
+def main(kind=Server):
     directory, port = sys.argv[1], int((sys.argv[2:] or ['0'])[0])
     os.environ['OS_GLANCE_CONFIG_DIR'] = directory
     sys.argv[1:] = []
@@ -152,7 +152,7 @@ def main():
     os.dup2(2, 1)
     let_sqlite_wait()
     from glance.wsgi import api  # reads the configuration
-    server = Server(('127.0.0.1', port), Handler)
+    server = kind(('127.0.0.1', port), Handler)
     server.set_app(api.application)
     print(server.server_port, file=answers, flush=True)
     server.serve_forever()
