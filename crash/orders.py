@@ -18,9 +18,12 @@ that one that is started in its place lives.
 
 import json
 import os
+import time
 
 from crash import effects
 
+#: Seconds without an effect after which there will be no more.
+QUIET = 2
 _VARIABLE = 'NOVA_GPFS_CRASH_ORDER'
 
 
@@ -43,6 +46,13 @@ class Order:
             return []
         with open(self._path + '.seen') as file:
             return file.read().splitlines()
+
+    def wait_for_quiet(self):
+        """Wait until a process has no effects after what it has answered."""
+        before = None
+        while before != self.seen:
+            before = self.seen
+            time.sleep(QUIET)
 
     @property
     def is_done(self):
