@@ -15,6 +15,7 @@
 Glance is a process of its own with our store; Nova's own client talks to it.
 """
 
+import concurrent.futures
 import hashlib
 import os
 import unittest
@@ -194,6 +195,35 @@ class ZeroCopyTest(GlanceTestCase):
         self.glance.service.wait_for(snap, status='active')
         self.assertEqual(self.guest_sees, self.glance.data(snap))
         self.assert_nothing_moved()
+
+
+class ManyAtOnceTest(GlanceTestCase):
+    """Users who upload images, boot from them and delete them."""
+
+    users = 4
+
+    def one(self, number):
+        """Return a server, what it is to have, and if its image is left."""
+        data = os.urandom(MIB + number * 4096)
+        image_id = self.glance.add(str(number), data, 'raw')
+        server = self.boot(image_id, 'own', host=self.hosts[number % 2])
+        if number < self.users / 2:
+            self.glance.delete(image_id)
+            return server, data, None
+        return server, data, image_id
+
+    def test_each_has_the_own_bytes(self):
+        with concurrent.futures.ThreadPoolExecutor(self.users) as pool:
+            made = list(pool.map(self.one, range(self.users)))
+        for server, data, image_id in made:
+            self.assertEqual(data, cloud.read(self.disk(server)))
+            if image_id:
+                self.assertEqual(data, self.glance.data(image_id))
+        self.assertEqual(
+            sorted(image_id for _server, _data, image_id in made if image_id),
+            sorted(os.listdir(self.glance.store.room('images'))))
+        self.assert_nothing_moved()
+        self.assert_storage_is_consistent()
 
 
 class LostAnswerTest(GlanceTestCase):
