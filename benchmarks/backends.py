@@ -27,10 +27,8 @@ import time
 import uuid
 
 from nova import conf
-from nova import exception
 from nova import objects
 import nova.privsep
-from nova.virt import images
 from nova.virt.libvirt import imagebackend
 from nova.virt.libvirt import imagecache
 
@@ -53,14 +51,8 @@ _WISHES = {POLICY: {'gpfs:pool': 'fast', 'gpfs:data_replicas': '1'}}
 _COMMANDS = sorted({kind.program for kind in mm.COMMANDS.values()})
 
 
-def _no_glance(context, image_id):
-    """Answer as where Glance does not: there is none here."""
-    raise exception.GlanceConnectionFailed(server='none', reason='none')
-
-
 def configure(lock_path):
     """Set Nova's configuration up, as far as the disks need it."""
-    images.IMAGE_API._get_session_and_image_id = _no_glance
     CONF([], project='nova', default_config_files=[])
     objects.register_all()
     CONF.set_override('lock_path', lock_path, 'oslo_concurrency')

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Which of our errors a system call that has failed is.
 
 What GPFS answers on a node that has lost its file system is ENODEV or ESTALE

@@ -22,10 +22,8 @@ import uuid
 
 from nova.compute import task_states
 from nova import conf
-from nova import exception
 from nova import objects
 import nova.privsep
-from nova.virt import images as nova_images
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import instancejobtracker
 
@@ -341,16 +339,8 @@ class Host:
             raise Wrong(f'{path} is {found!r} and not {expected!r}')
 
 
-class _NoGlance:
-    """Nova's way to Glance, which does not answer: there is none here."""
-
-    def _get_session_and_image_id(self, context, image_id):
-        raise exception.GlanceConnectionFailed(server='none', reason='races')
-
-
 def prepare():
     """Do what all hosts need, in the process that they are forks of."""
-    nova_images.IMAGE_API = _NoGlance()
     objects.register_all()
     logging.getLogger().setLevel(logging.ERROR)
 

@@ -34,8 +34,10 @@ def require_fits(context, image_id, size):
     :param size: size of the disk in bytes; None or 0 for that of the image
     :raises exception.FlavorDiskSmallerThanImage: it is larger
     """
-    needed = _virtual_size(context, image_id) if size else 0
-    if needed > (size or 0):
+    if not size:
+        return
+    needed = _virtual_size(context, image_id)
+    if needed > size:
         raise exception.FlavorDiskSmallerThanImage(flavor_size=size,
                                                    image_size=needed)
 
