@@ -16,7 +16,9 @@ Glance is a process of its own with our store; Nova's own client talks to it.
 """
 
 import concurrent.futures
+import functools
 import hashlib
+import itertools
 import os
 import unittest
 
@@ -61,16 +63,17 @@ class Glance(fixtures.Fixture):
 
     session = session.Session
 
-    def __init__(self, stores, directory):
+    def __init__(self, stores, directory, default=''):
         super().__init__()
         self._stores = stores
+        self._default = default
         self.store = image_store.ImageStore(directory)
         self.downloads = []
         self.uploads = []
 
     def _setUp(self):
         self.service = self.useFixture(
-            glance_service.GlanceService(self._stores))
+            glance_service.GlanceService(self._stores, self._default))
         self.useFixture(fixtures.MonkeyPatch(
             'nova.image.glance._session_and_auth', self._session_and_auth))
         cloud.CONF.set_override('api_servers', [self.service.url], 'glance')
@@ -132,6 +135,20 @@ class GlanceTestCase(shared_store.SharedStoreTestCase):
         self.assertEqual([], self.glance.uploads)
         self.assertEqual(0, self.storage().copies)
 
+    def assert_nothing_is_left(self):
+        """Nor is it in Glance's store, once hosts have had their passes."""
+        for kind in ('images', 'snapshots'):
+            self.assertEqual([], os.listdir(self.glance.store.room(kind)))
+        # What hangs on another goes in an earlier pass.
+        for _ in range(4):
+            self.age_masters()
+            for owner in os.listdir(os.path.join(self.home, 'parents')):
+                os.utime(os.path.join(self.home, 'parents', owner), (0, 0))
+            self.run_pass()
+        self.assertEqual([], self.masters())
+        self.assertEqual([], os.listdir(os.path.join(self.home, 'parents')))
+        self.assert_storage_is_consistent()
+
 
 class ZeroCopyTest(GlanceTestCase):
 
@@ -166,18 +183,9 @@ class ZeroCopyTest(GlanceTestCase):
         self.delete_server(first)
         self.glance.delete(image_id)
         self.assertEqual(holds, cloud.read(self.disk(second)))
-        for kind in ('images', 'snapshots'):
-            self.assertEqual([], os.listdir(self.glance.store.room(kind)))
         self.assertEqual([], self.gpfs.check())
         self.delete_server(second)
-        for _ in range(4):
-            self.age_masters()
-            for owner in os.listdir(os.path.join(self.home, 'parents')):
-                os.utime(os.path.join(self.home, 'parents', owner), (0, 0))
-            self.run_pass()
-        self.assertEqual([], self.masters())
-        self.assertEqual([], os.listdir(os.path.join(self.home, 'parents')))
-        self.assert_storage_is_consistent()
+        self.assert_nothing_is_left()
 
     def test_a_qcow2_image_is_converted_where_it_lies(self):
         image_id = self.glance.add('qcow2', self.qcow2, 'qcow2')
@@ -195,6 +203,98 @@ class ZeroCopyTest(GlanceTestCase):
         self.glance.service.wait_for(snap, status='active')
         self.assertEqual(self.guest_sees, self.glance.data(snap))
         self.assert_nothing_moved()
+
+
+class EveryOrderTest(GlanceTestCase):
+    """An image, an instance, its snapshot and an instance of that."""
+
+    at_once = 3
+
+    def _make(self):
+        """Return {what reads a part: what it holds} and what deletes it."""
+        image_id = self.glance.add('raw', os.urandom(MIB), 'raw')
+        first = self.boot(image_id, 'own', host='node1')
+        self._write(first, b'first')
+        snap = self.snapshot(first)
+        self.glance.service.wait_for(snap, status='active')
+        self._write(first, b'later')
+        second = self.boot(snap, 'own', host='node2')
+        self._write(second, b'second')
+        return [(functools.partial(read, part), read(part),
+                 functools.partial(delete, part)) for part, read, delete in (
+            (image_id, self.glance.data, self.glance.delete),
+            (first, self._holds, self.delete_server),
+            (snap, self.glance.data, self.glance.delete),
+            (second, self._holds, self.delete_server))]
+
+    def _holds(self, server):
+        return cloud.read(self.disk(server))
+
+    def _write(self, server, text):
+        with open(self.disk(server), 'r+b') as disk:
+            disk.seek(MIB // 2 + len(text))
+            disk.write(text)
+
+    def _delete_in(self, order):
+        parts = self._make()
+        self.assertEqual(4, len({holds for _read, holds, _delete in parts}))
+        left = list(order)
+        for number in order:
+            parts[number][2]()
+            left.remove(number)
+            for other in left:
+                read, holds, _delete = parts[other]
+                self.assertEqual(holds, read(), (order, number, other))
+
+    def _delete_first(self, number):
+        others = sorted({0, 1, 2, 3} - {number})
+        orders = [(number, *each) for each in itertools.permutations(others)]
+        with concurrent.futures.ThreadPoolExecutor(self.at_once) as pool:
+            list(pool.map(self._delete_in, orders))
+        self.assert_nothing_moved()
+        self.assert_nothing_is_left()
+
+    def test_the_image_goes_first(self):
+        self._delete_first(0)
+
+    def test_the_first_instance_goes_first(self):
+        self._delete_first(1)
+
+    def test_the_snapshot_goes_first(self):
+        self._delete_first(2)
+
+    def test_the_second_instance_goes_first(self):
+        self._delete_first(3)
+
+
+class LargeTest(GlanceTestCase):
+
+    def make_glance(self):
+        # It would read ten gibibytes of zeros for their digest.
+        return Glance({'gpfs': glance_service.gpfs_store(
+            self.gpfs, self.store_directory)}, self.store_directory,
+            'do_secure_hash = False')
+
+    def test_ten_sparse_gibibytes_take_no_more_than_ten(self):
+        size = 10 * 2 ** 30
+        server = self.boot(self.glance.add(
+            'raw', os.urandom(MIB), 'raw'), 'own', host='node1')
+        with open(self.disk(server), 'r+b') as disk:
+            disk.seek(size - 7)
+            disk.write(b'THE END')
+        before = self.read_bytes()
+        snap = self.snapshot(server)
+        record = self.glance.service.wait_for(snap, status='active')
+        self.assertEqual(size, record['size'])
+        second = self.boot(snap, 'own', host='node2')
+        self.assertLess(self.read_bytes() - before, 64 * MIB)
+        self.assert_nothing_moved()
+        for path in (self.glance.store.snapshot(snap), self.disk(second)):
+            found = os.stat(path)
+            self.assertEqual(size, found.st_size)
+            self.assertLess(found.st_blocks * 512, 64 * MIB)
+            cloud.qemu_img('compare', '-f', 'raw', '-F', 'raw', path,
+                           self.disk(server))
 
 
 class ManyAtOnceTest(GlanceTestCase):
