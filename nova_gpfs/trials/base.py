@@ -27,7 +27,6 @@ import contextlib
 import dataclasses
 import errno
 import os
-import shutil
 from typing import Any
 
 from nova_gpfs import driver as gpfs_driver
@@ -36,6 +35,7 @@ from nova_gpfs import libgpfs
 from nova_gpfs.mm import base
 from nova_gpfs import model
 from nova_gpfs import printable
+from nova_gpfs.trials import scratch
 
 WORKS = 'works'
 DEGRADED = 'degraded'
@@ -101,7 +101,7 @@ class Bench:
         try:
             yield Room(self, path)
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            scratch.remove(path)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@
 
 """Every trial, on simulated clusters whose switches stand both ways."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -39,6 +40,7 @@ from nova_gpfs.trials import base
 from nova_gpfs.trials import locks
 from nova_gpfs.trials import recorder
 from nova_gpfs.trials import table
+from tests import face
 from tests import refusing
 from tests import sim_library
 
@@ -76,6 +78,7 @@ class TrialsTestCase(test_base.BaseTestCase):
         cls.top = tempfile.mkdtemp()
         cls.addClassCleanup(shutil.rmtree, cls.top)
         cls.cluster = cluster.create(os.path.join(cls.top, 'sim'), _spec())
+        face.put_on(cls.cluster, cls.addClassCleanup)
         cls.nova = os.path.join(cls.cluster.mount_point('fs0'), 'nova')
         cls.other = os.path.join(cls.cluster.mount_point('fs0'), 'other')
         cls.no_library = sim_library.reason_not()
@@ -87,7 +90,7 @@ class TrialsTestCase(test_base.BaseTestCase):
         for name, switch in switches.SWITCHES.items():
             self.addCleanup(self.cluster.set_switch, name, switch.default)
         self.scratch = tempfile.mkdtemp(dir=self.nova)
-        self.addCleanup(shutil.rmtree, self.scratch)
+        self.addCleanup(face.remove, self.scratch)
         self.local = run.Local(self.cluster.bin_dir(NODE), 60.0, 60.0)
 
     def bench(self, **changes):
@@ -194,8 +197,9 @@ class VerdictsTest(TrialsTestCase):
         self.assertEqual(sorted(set(names)), sorted(names))
 
     def test_a_parent_with_clones_that_can_be_removed_is_wrong(self):
-        self.assertEqual(base.WRONG, self.make(
-            'unlink-parent-with-children').state)
+        if not face.is_asked_for():
+            self.assertEqual(base.WRONG, self.make(
+                'unlink-parent-with-children').state)
         with refusing.with_clones():
             finding = self.make('unlink-parent-with-children')
         self.assertEqual((base.WORKS, 'refuse', 'EROFS (Read-only file '
@@ -205,13 +209,19 @@ class VerdictsTest(TrialsTestCase):
     def test_a_parent_that_can_be_changed_is_degraded(self):
         for name, call in (('write-parent', 'open'),
                            ('truncate-parent', 'truncate')):
-            self.assertEqual(base.DEGRADED, self.make(name).state)
+            if not face.is_asked_for():
+                self.assertEqual(base.DEGRADED, self.make(name).state)
             with self.sealed(call):
                 self.assertEqual((base.WORKS, 'refuse'), (
                     (finding := self.make(name)).state, finding.answer))
 
     def sealed(self, name):
-        """Let a system call refuse to change a file as GPFS does."""
+        """Let a system call refuse to change a file as GPFS does.
+
+        The file system itself does that where it is a FUSE mount.
+        """
+        if face.is_asked_for():
+            return contextlib.nullcontext()
         real = getattr(os, name)
 
         def refuse(path, *arguments, **named):
