@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 
 # docs/interop/qcow2.txt of QEMU: magic, version, where the name of the
@@ -38,8 +39,8 @@ def backing_file(path: str) -> bytes:
         magic, _version, offset, length = _HEADER.unpack(header)
         if magic != _MAGIC or not offset or length > _LONGEST_NAME:
             return b''
-        try:
-            disk.seek(offset)
-        except (OverflowError, ValueError):
+        # No file system lets a reader go where no file of it can reach.
+        if offset >= os.fstat(disk.fileno()).st_size:
             return b''
+        disk.seek(offset)
         return disk.read(length)

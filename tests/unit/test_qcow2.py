@@ -17,6 +17,8 @@ import struct
 import subprocess
 
 import fixtures
+from hypothesis import given
+from hypothesis import strategies
 from oslotest import base
 
 from nova_gpfs import qcow2
@@ -58,9 +60,20 @@ class BackingFileTest(base.BaseTestCase):
 
     def test_a_header_that_makes_no_sense_names_none(self):
         for offset, length in ((2 ** 63, 4), (2 ** 64 - 1, 4), (20, 1024),
-                               (2 ** 40, 4)):
+                               (2 ** 40, 4), (2 ** 62, 4)):
             self.write(struct.pack('>4sIQI', b'QFI\xfb', 3, offset, length))
             self.assertEqual(b'', qcow2.backing_file(self.path))
 
     def test_a_file_that_cannot_be_read_is_not_taken_for_one_without(self):
         self.assertRaises(OSError, qcow2.backing_file, self.path)
+
+    @given(strategies.binary(min_size=1), strategies.integers(0, 2 ** 64 - 1),
+           strategies.integers(0, 2 ** 32 - 1))
+    def test_any_file_names_a_part_of_itself_or_nothing(self, rest, offset,
+                                                        length):
+        for where, how_long in (
+                (offset, length), (20 + offset % 64, length % 64)):
+            data = struct.pack('>4sIQI', b'QFI\xfb', 3, where,
+                               how_long) + rest
+            self.write(data)
+            self.assertIn(qcow2.backing_file(self.path), data)
