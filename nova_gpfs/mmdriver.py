@@ -239,16 +239,20 @@ class MmDriver(driver.GpfsDriver):
         command = mmchattr.Change(path, *dataclasses.astuple(placement))
         if command.is_done(self.attributes(path)):
             return model.Change.ALREADY
-        failure = self._attempt(command)
-        try:
-            found = self.attributes(path)
-        except errors.GpfsError as error:
-            raise failure or error
-        if command.is_done(found) or (not failure
-                                      and command.is_granted(found)):
-            return model.Change.MADE
-        raise (self._refusal(command, found) or failure
-               or _not_done(command))
+        # Another host may apply another policy before the first is seen.
+        for _time in range(_ATTEMPTS):
+            failure = self._attempt(command)
+            try:
+                found = self.attributes(path)
+            except errors.GpfsError as error:
+                raise failure or error
+            if command.is_done(found) or (not failure
+                                          and command.is_granted(found)):
+                return model.Change.MADE
+            refusal = self._refusal(command, found) or failure
+            if refusal:
+                raise refusal
+        raise _not_done(command)
 
     def relocate(self, path: str) -> model.Change:
         before = self.attributes(path)

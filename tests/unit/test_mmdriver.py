@@ -194,6 +194,49 @@ class TestDetaching(test_run.ProgramsTestCase):
         self.assertEqual(1, self.times())
 
 
+class TestPlacing(test_run.ProgramsTestCase):
+    """Another host places a file elsewhere just when it was placed."""
+
+    def place(self, *pools):
+        """Place a file; return how often the command was run.
+
+        :param pools: where it is each time that somebody looks
+        """
+        path = os.path.join(self.mm_path, 'disk')
+        changes = pathlib.Path(self.mm_path, 'changes')
+        changes.write_text('')
+        pathlib.Path(self.mm_path, 'pools').write_text(
+            '\n'.join([*pools, '']))
+        self.program('mmchattr', 'cd "$(dirname "$0")"; echo 1 >> changes')
+        self.program('mmlsattr', f"""
+            cd "$(dirname "$0")"
+            echo 'file name:            {path}'
+            echo 'metadata replication: 1 max 3'
+            echo 'data replication:     1 max 3'
+            echo 'flags:'
+            echo "storage pool name:    $(head -n 1 pools)"
+            echo 'fileset name:         nova'
+            sed -i 1d pools
+        """)
+        try:
+            made = mmdriver.MmDriver(self.local, self.fail).place(
+                path, model.Placement('fast'))
+        finally:
+            self.times = len(changes.read_text().split())
+        return made
+
+    def test_a_file_that_was_placed_elsewhere_is_placed_once_more(self):
+        self.assertIs(model.Change.MADE,
+                      self.place('system', 'system', 'fast'))
+        self.assertEqual(2, self.times)
+
+    def test_a_command_that_does_nothing_each_time_is_an_error(self):
+        error = self.assertRaises(errors.CommandFailed, self.place,
+                                  *['system'] * 9)
+        self.assertIn('did nothing', error.stderr)
+        self.assertEqual(3, self.times)
+
+
 class TestSealing(test_run.ProgramsTestCase):
     """Another host detaches a disk just when it was sealed."""
 
