@@ -70,6 +70,15 @@ class Sealed:
 
         :raises errors.GpfsError: it cannot be told
         """
+        try:
+            return self._follow(path)
+        except errors.NoSuchFile:
+            # Another host may have taken the disk off an ancestor meanwhile,
+            # which has gone then.
+            vars(self).pop('_by_inode', None)
+            return self._follow(path)
+
+    def _follow(self, path: str) -> tuple[audit.Ancestor, ...]:
         found: list[audit.Ancestor] = []
         inode = self._ask_parent(path)
         while inode is not None:

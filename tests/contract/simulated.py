@@ -210,7 +210,7 @@ class Trouble(suite.Contract):
                  model.Ancestors.PARENT),
                 ('mmchattr', self.gpfs.place, plain,
                  model.Placement(pool='fast'))):
-            self.spoil(command, 'fail', code=0)
+            self.spoil(command, 'fail', code=0, nth=0)
             self.assertRaises((errors.CommandFailed, errors.NoSuchFile), ask,
                               *arguments)
 
