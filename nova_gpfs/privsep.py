@@ -58,6 +58,7 @@ from nova_gpfs.mm import mmchattr
 from nova_gpfs.mm import mmclone
 from nova_gpfs import model
 from nova_gpfs import pinned
+from nova_gpfs import privileged_fresh as fresh
 from nova_gpfs import privileged_places as places
 from nova_gpfs import run as local
 from nova_gpfs import walk
@@ -86,7 +87,7 @@ _DISK_MODE = 0o644
 # A mere name, whatever it is of: nothing is opened, so nothing blocks, and
 # GPFS does not count the file as open.
 _NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_fresh = fresh.Fresh()
 
 
 def start_with(root_helper: list[str]) -> None:
@@ -158,18 +159,19 @@ def run_command(name: str, fields: tuple[Any, ...]) -> tuple[Any, ...]:
 def give_clone(path: str, uid: int, gid: int) -> str:
     """Give a clone that root has just made to a user; in the daemon.
 
-    Only a regular file of root's, with a single name, below instances_path
-    or where Nova clones disks for Glance.
+    Only a regular file of root's, with a single name, which a command of this
+    daemon has made, below instances_path or where Nova clones disks for
+    Glance, and only to who owns a directory that it belongs in.
     A clone parent has more names than one while it has clones, and so has a
     hard link to a file from elsewhere.
 
     Returns why it was refused, '' when it was done.
     """
-    if uid <= 0 or gid <= 0:
-        return f'a disk is not given to user {uid}, group {gid}'
     try:
         with _directory_of(path, places.snapshots()) as (directory, name):
-            clone = os.open(name, _LOOK, dir_fd=directory)
+            if not fresh.may_have(uid, gid, _homes(directory)):
+                return f'a disk is not given to user {uid}, group {gid}'
+            clone = os.open(name, fresh.LOOK, dir_fd=directory)
             try:
                 return _give(clone, path, uid, gid)
             finally:
@@ -207,12 +209,20 @@ def _run_checked(command: base.Command[Any],
 def _give(clone: int, path: str, uid: int, gid: int) -> str:
     found = os.fstat(clone)
     if (not stat.S_ISREG(found.st_mode) or found.st_uid != 0
-            or found.st_nlink != 1):
+            or found.st_nlink != 1 or not _fresh.take(found)):
         return f'{path} is not a fresh clone of root'
     # In this order, since the mode may be changed by the owner alone.
     os.fchmod(clone, _DISK_MODE)
     os.fchown(clone, uid, gid)
     return ''
+
+
+def _homes(directory: int) -> list[os.stat_result]:
+    """Return the directories whose owners may have what is in one."""
+    found = [os.fstat(directory), os.stat(places.root())]
+    with contextlib.suppress(FileNotFoundError):
+        found.append(os.lstat(layout.Layout(places.root()).home))
+    return found
 
 
 def _rebuild(name: str, fields: tuple[Any, ...]) -> base.Command[Any]:
@@ -261,7 +271,10 @@ def _held(command: base.Command[Any], path: str) -> Iterator[str]:
         try:
             file = os.open(name, _NAME, dir_fd=directory)
         except FileNotFoundError:
-            yield pinned.name(directory, name)
+            try:
+                yield pinned.name(directory, name)
+            finally:
+                _fresh.note(directory, name)
             return
         try:
             _check_file(command, path, os.fstat(file), pinned.name(file))
@@ -275,6 +288,9 @@ def _check_file(command: base.Command[Any], path: str,
     """Refuse what is no file; one that changes must have no other name."""
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         raise errors.NotPermitted(f'{path} is no file or directory')
+    if isinstance(command, base.Effect) and fresh.runs_as_another(found):
+        raise errors.NotPermitted(f'{path} runs as another user (mode '
+                                  f'{stat.S_IMODE(found.st_mode):04o})')
     if (path in _changed(command) and stat.S_ISREG(found.st_mode)
             and found.st_nlink != 1
             and not _counts_clones(command, path, found, name)):

@@ -87,7 +87,7 @@ def copy(call: calls.Call, parent_path: str, target_path: str) -> None:
         raise calls.Refusal('clone.not_parent')
     target = target_of(call, target_path, parent)
     limits.require_room(call, parent.system, target)
-    mode = {'parent': parent.status.st_mode & 0o777 & ~_umask(),
+    mode = {'parent': parent.status.st_mode & 0o7777 & ~_umask(),
             'umask': 0o666 & ~_umask(),
             'private': 0o600}[call.switch('copy_mode')]
 
@@ -115,7 +115,7 @@ def snap(call: calls.Call, source_path: str, target_path: str) -> None:
     if call.switch('snap_of_open_file') == 'refuse':
         _hold(source.path)
     limits.require_room(call, source.system, target)
-    mode = {'source': source.status.st_mode & 0o777,
+    mode = {'source': source.status.st_mode & 0o7777,
             'umask': 0o666 & ~_umask()}[call.switch('snap_mode')]
 
     from nova_gpfs.sim import copied

@@ -22,6 +22,8 @@ import pathlib
 import stat
 import subprocess
 import sys
+import time
+from unittest import mock
 
 import fixtures
 from oslo_config import cfg
@@ -38,6 +40,7 @@ from nova_gpfs.mm import mmlsfs
 from nova_gpfs.mm import mmrestripefile
 from nova_gpfs import model
 from nova_gpfs import pinned
+from nova_gpfs import privileged_fresh
 from nova_gpfs import privsep
 from tests.unit import test_run
 
@@ -56,6 +59,8 @@ class PrivsepTestCase(test_run.ProgramsTestCase):
         self.addCleanup(privsep.context.set_client_mode,
                         privsep.context.client_mode)
         privsep.context.set_client_mode(False)
+        self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._fresh',
+                                             privileged_fresh.Fresh()))
 
     def configure(self, instances_path):
         config = self.useFixture(config_fixture.Config(cfg.CONF))
@@ -69,6 +74,12 @@ class PrivsepTestCase(test_run.ProgramsTestCase):
     def require_root(self):
         if os.geteuid() != 0:
             self.skipTest('needs root, to own symbolic links')
+
+    def make_clones(self):
+        """Have an mmclone that keeps modes, as that of GPFS does."""
+        self.program('mmclone', """
+            case $1 in copy|snap) cp --preserve=mode "$2" "$3";; esac
+        """)
 
     def path(self, name):
         return os.path.join(self.root, name)
@@ -468,6 +479,54 @@ class TestForgedRequests(PrivsepTestCase):
         self.assertTrue(os.path.exists(log))
 
 
+class TestRunsAsAnother(PrivsepTestCase):
+    """A clone has the mode of its source, and root for its owner."""
+
+    def setUp(self):
+        super().setUp()
+        self.require_root()
+        self.make_clones()
+        self.source = self.file('source')
+        os.chown(self.source, USER, USER)
+
+    def commands(self):
+        return (mmclone.Snap(self.source, self.path('new')),
+                mmclone.Copy(self.source, self.path('new')),
+                mmclone.Seal(self.source), mmclone.Split(self.source),
+                mmchattr.Change(self.source, 'fast'))
+
+    def test_what_does_is_no_source(self):
+        for mode in (0o4755, 0o2755, 0o6755, 0o4000):
+            os.chmod(self.source, mode)
+            for command in self.commands():
+                error = self.assertRefused(command)
+                self.assertIn(f'{mode:04o}', str(error))
+            self.assertFalse(os.path.lexists(self.path('new')))
+
+    def test_it_may_be_looked_at(self):
+        os.chmod(self.source, 0o4755)
+        self.assertEqual(0, privsep.run(mmclone.Show(self.source)).rc)
+
+    def test_what_its_owner_makes_it_meanwhile_is_taken_away(self):
+        self.program('mmclone', """
+            chmod 6755 "$2"; cp --preserve=mode "$2" "$3"
+        """)
+        for kind in (mmclone.Snap, mmclone.Copy):
+            os.chmod(self.source, 0o755)
+            target = self.path(kind.__name__)
+            self.assertEqual(0, privsep.run(kind(self.source, target)).rc)
+            self.assertEqual((0, 0o755), (
+                os.stat(target).st_uid,
+                stat.S_IMODE(os.stat(target).st_mode)))
+
+    def test_a_directory_that_gives_its_group_is_no_such_thing(self):
+        room = self.directory('room')
+        os.chmod(room, 0o2775)
+        self.assertEqual(0, privsep.run(mmlsattr.List(room)).rc)
+        self.assertEqual(0, privsep.run(
+            mmclone.Copy(self.source, self.path('room/new'))).rc)
+
+
 class TestGive(PrivsepTestCase):
 
     def setUp(self):
@@ -475,8 +534,17 @@ class TestGive(PrivsepTestCase):
         if os.geteuid() != 0:
             self.skipTest('needs root, to give files away')
         os.chmod(self.root, 0o755)
-        self.clone = self.file('clone')
-        os.chmod(self.clone, 0o600)
+        os.chown(self.root, USER, USER)
+        self.make_clones()
+        self.image = self.file('image')
+        self.clone = self.made('clone')
+
+    def made(self, name):
+        """Let the daemon make a clone; return its path."""
+        self.assertEqual(0, privsep.run(
+            mmclone.Copy(self.image, self.path(name))).rc)
+        os.chmod(self.path(name), 0o600)
+        return self.path(name)
 
     def assertKept(self, path, uid=USER, gid=USER):
         before = os.lstat(path)
@@ -490,6 +558,29 @@ class TestGive(PrivsepTestCase):
         found = os.stat(self.clone)
         self.assertEqual((USER, USER, 0o644), (
             found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)))
+
+    def test_a_file_that_the_daemon_has_not_made_is_kept(self):
+        self.assertKept(self.file('console.log'))
+
+    def test_what_was_made_long_ago_is_kept(self):
+        now = time.monotonic()
+        with mock.patch('time.monotonic', return_value=now + 601):
+            self.assertKept(self.clone)
+
+    def test_it_is_given_once(self):
+        self.assertEqual('', privsep.give_clone(self.clone, USER, USER))
+        os.chown(self.clone, 0, 0)
+        self.assertKept(self.clone)
+
+    def test_it_is_given_to_who_owns_its_place_and_nobody_else(self):
+        for uid, gid in ((33, USER), (USER, 42), (33, 42)):
+            self.assertKept(self.clone, uid, gid)
+
+    def test_it_is_given_to_who_owns_what_is_ours_there(self):
+        os.chown(self.root, 0, 0)
+        self.assertKept(self.clone)
+        os.chown(self.directory('_gpfs'), USER, USER)
+        self.assertEqual('', privsep.give_clone(self.clone, USER, USER))
 
     def test_nothing_is_given_to_root_or_nobody_in_particular(self):
         for uid, gid in ((0, USER), (USER, 0), (-1, USER), (USER, -1),
@@ -512,7 +603,7 @@ class TestGive(PrivsepTestCase):
 
     def test_a_directory_on_the_way_is_not_a_symbolic_link(self):
         self.directory('dir')
-        inner = self.file('dir/clone')
+        inner = self.made('dir/clone')
         os.symlink(self.path('dir'), self.path('link'))
         self.assertNotEqual('', privsep.give_clone(
             self.path('link/clone'), USER, USER))

@@ -143,6 +143,11 @@ class TestGive(ImagesTestCase):
 
     def test_a_clone_that_root_has_made_for_glance_is_given(self):
         user = test_privsep.USER
+        os.unlink(self.snapshot)
+        self.make_clones()
+        os.chown(self.root, user, user)
+        self.assertRuns(mmclone.Copy(self.made(self.path('parent')),
+                                     self.snapshot))
         self.assertEqual('', privsep.give_clone(self.snapshot, user, user))
         found = os.stat(self.snapshot)
         self.assertEqual((user, 0o644), (found.st_uid,
