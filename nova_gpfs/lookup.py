@@ -47,6 +47,33 @@ def status(path: str) -> os.stat_result:
         raise
 
 
+def share(path: str, mode: int, group: int = -1) -> None:
+    """Give a new file of this user's a mode, and a group if one is named.
+
+    The file is opened first: who may write to its directory can put a link
+    in its place at any moment.
+
+    :raises errors.NotPermitted: it is not such a file
+    :raises PermissionError: this user is not in that group
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+                       | os.O_CLOEXEC)
+    except OSError as error:
+        raise errors.NotPermitted(str(error)) from error
+    try:
+        found = os.fstat(file)
+        if not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+                and found.st_uid == os.geteuid()):
+            raise errors.NotPermitted(f'{path} is not what was made there')
+        if group != -1:
+            os.fchown(file, -1, group)
+        if stat.S_IMODE(found.st_mode) != mode:
+            os.fchmod(file, mode)
+    finally:
+        os.close(file)
+
+
 def exists(path: str) -> bool:
     """Whether anything is there; raises what ``status`` raises otherwise."""
     try:

@@ -314,7 +314,7 @@ class MmDriver(driver.GpfsDriver):
             if found.st_uid != os.geteuid():
                 self._give(target)
             elif stat.S_IMODE(found.st_mode) != _DISK_MODE:
-                os.chmod(target, _DISK_MODE)
+                lookup.share(target, _DISK_MODE)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(target)

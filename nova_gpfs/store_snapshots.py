@@ -34,6 +34,7 @@ from nova_gpfs import image_access
 from nova_gpfs import image_location
 from nova_gpfs import image_store
 from nova_gpfs import location
+from nova_gpfs import lookup
 from nova_gpfs import model
 
 LOG = logging.getLogger(__name__)
@@ -125,8 +126,5 @@ def _share(path: str) -> None:
     others, who do not come through the directory otherwise.
     """
     room = os.stat(os.path.dirname(path))
-    try:
-        os.chown(path, -1, room.st_gid)
-    except PermissionError:
-        return
-    os.chmod(path, _MODE)
+    with contextlib.suppress(PermissionError):
+        lookup.share(path, _MODE, room.st_gid)

@@ -24,7 +24,9 @@ from nova_gpfs import image_location
 from nova_gpfs import image_store
 from nova_gpfs import layout
 from nova_gpfs import location
+from nova_gpfs import mmdriver
 from nova_gpfs import model
+from nova_gpfs import run
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs import store_snapshots
 from tests import local_driver
@@ -181,6 +183,49 @@ class FileLocationTest(AccessTestCase):
                                                self.store)
         self.assertRaises(errors.CannotClone, self.open,
                           f'file://{self.path}')
+
+
+class Swapping(mmdriver.MmDriver):
+    """Glance, or who has taken it over, puts something in a clone's place."""
+
+    swap = None
+
+    def clone(self, parent, target):
+        made = super().clone(parent, target)
+        if self.swap is not None:
+            os.unlink(target)
+            self.swap(target)
+        return made
+
+
+class SwapTest(AccessTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.swapping = Swapping(
+            run.Local(self.gpfs.bin_dir('node1'), 60.0, 60.0), self.fail)
+        self.snapshots = store_snapshots.StoreSnapshots(self.swapping,
+                                                        self.access)
+        self.parent = self.made(os.path.join(self.top, 'instances', 'disk'))
+        self.driver.seal(self.parent)
+        self.private = self.made(os.path.join(self.top, 'private'))
+        os.chmod(self.private, 0o600)
+
+    def test_a_link_to_a_file_of_ours_leads_to_no_change_of_it(self):
+        group = os.stat(self.private).st_gid
+        for link in (os.symlink, os.link):
+            self.swapping.swap = lambda at: link(self.private, at)
+            self.assertRaises(errors.NotPermitted, self.snapshots.add,
+                              self.parent, OTHER)
+            found = os.stat(self.private)
+            self.assertEqual((0o600, group),
+                             (found.st_mode & 0o777, found.st_gid))
+            self.assertEqual([], os.listdir(self.store.room('snapshots')))
+
+    def test_nothing_that_blocks_is_waited_for(self):
+        self.swapping.swap = os.mkfifo
+        self.assertRaises(errors.NotPermitted, self.snapshots.add,
+                          self.parent, OTHER)
 
 
 class SnapshotsTest(AccessTestCase):

@@ -100,7 +100,7 @@ MAY_IMPORT = {
     'whereabouts': GPFS | {'findings', 'guard', 'placements'},
     'hosts': GPFS | {'findings', 'guard', 'record_file'},
     'store_snapshots': GPFS | {
-        'image_access', 'image_location', 'image_store'},
+        'image_access', 'image_location', 'image_store', 'lookup'},
     'parents': GPFS | {'guard', 'policy'},
     'pending_splits': GPFS | {'record_file'},
     'trash': GPFS,
