@@ -15,6 +15,7 @@
 import dataclasses
 import functools
 import os
+import stat
 from typing import Any
 
 from nova.compute import task_states
@@ -80,11 +81,17 @@ class Gpfs(imagebackend.Flat):
         return self.driver_format
 
     def exists(self):
-        """Whether the disk is there; a sick file system is no answer."""
+        """Whether the disk is there; a sick file system is no answer.
+
+        A link is none, wherever it leads: somebody has put it there.
+        """
         try:
-            os.stat(self.path)
+            found = os.lstat(self.path)
         except FileNotFoundError:
             return False
+        if not stat.S_ISREG(found.st_mode):
+            with boundary.to_nova():
+                raise errors.AlreadyExists(f'{self.path} is no file')
         return True
 
     def cache(self, fetch_func, filename, size=None, safe=False, *args,

@@ -131,6 +131,25 @@ class SafetyTest(SafetyTestCase):
                 self.fail('a disk was overwritten')
         self.assertEqual(b'PRECIOUS', cloud.read(disk, 8))
 
+    def test_a_link_in_the_place_of_a_disk_leads_nowhere(self):
+        server = self.boot(self.image, self.tiny)
+        disk = self.instance_file(server, 'disk')
+        victim = os.path.join(self.instances_path, 'victim')
+        with open(victim, 'wb') as f:
+            f.write(b'PRECIOUS')
+        os.unlink(disk)
+        os.symlink(victim, disk)
+        instance = objects.Instance.get_by_uuid(
+            context.get_admin_context(), server['id'])
+        image = self.computes['node1'].driver.image_backend.by_name(
+            instance, 'disk')
+        # As Nova does where a resize arrives.
+        self.assertRaises(boundary.StorageFailed, image.cache, self.fail,
+                          self.image, 2 * 1024 ** 3)
+        self.assertRaises(boundary.StorageFailed, image.exists)
+        self.assertEqual((8, b'PRECIOUS'), (os.stat(victim).st_size,
+                                            cloud.read(victim, 8)))
+
 
 class OtherHostTest(cloud.CloudTestCase):
     """What Nova asks another host must not decide over a disk."""
