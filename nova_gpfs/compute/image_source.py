@@ -61,12 +61,17 @@ class ImageSource:
         """
         return self._from_file(self._snap, path)
 
-    def convert(self, path):
+    def convert(self, path, at_most=None):
         """Write to ``path`` what QEMU reads from the file, as a raw image.
 
         None where that cannot be, and where the image is to stay as it is.
+
+        :param at_most: size in bytes of the disk, None or 0 for no limit
+        :raises exception.FlavorDiskSmallerThanImage: it would be larger
         """
-        return self._from_file(self._convert, path)
+        def convert(found, record, path):
+            return self._convert(found, record, path, at_most)
+        return self._from_file(convert, path)
 
     def complete(self, master):
         """Record the digest of a master if Glance knows it by now.
@@ -97,6 +102,9 @@ class ImageSource:
                                           include_locations=True)
             with self._opened(record) as found:
                 return make(found, record, path)
+        except exception.FlavorDiskSmallerThanImage:
+            # A download would become as large.
+            raise
         except _OBSTACLES as obstacle:
             self._say(obstacle)
             return None
@@ -174,10 +182,14 @@ class ImageSource:
                  {'image': self._image_id, 'file': found.path})
         return info, _digest(record)
 
-    def _convert(self, found, record, path):
+    def _convert(self, found, record, path, at_most):
         disk_format = self._inspect(_open_path(found), record)
         if disk_format in _kept_formats():
             return None
+        needed = images.qemu_img_info(_open_path(found)).virtual_size
+        if at_most and needed > at_most:
+            raise exception.FlavorDiskSmallerThanImage(flavor_size=at_most,
+                                                       image_size=needed)
         before = _state(found)
         try:
             images.convert_image(_open_path(found), path, disk_format,

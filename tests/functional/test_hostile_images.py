@@ -105,7 +105,7 @@ class HostileImagesTest(shared_store.SharedStoreTestCase):
         self.assertNotIn(image_id, self.glance.downloads)
 
 
-class LargeImagesTest(shared_store.SharedStoreTestCase):
+class Large:
     """An image that is a hundred times as large when it is unpacked."""
 
     def setUp(self):
@@ -122,15 +122,32 @@ class LargeImagesTest(shared_store.SharedStoreTestCase):
         """Return how many masters there are after a boot is refused."""
         self.boot(self.image_id, self.flavor('small', root_gb=1),
                   expected_state='ERROR')
-        layout = self.storage().layout
+        layout = self.computes['node1'].driver.image_backend.storage.layout
         self.assertEqual([], os.listdir(layout.incoming))
         self.assertEqual([], self.gpfs.check())
         return len(os.listdir(layout.masters))
+
+
+class LargeImagesTest(Large, shared_store.SharedStoreTestCase):
 
     def test_glance_knows_and_not_a_byte_is_fetched(self):
         self.glance.images[self.image_id]['virtual_size'] = 2 * 2 ** 30
         self.assertEqual(0, self.boot_refused())
         self.assertEqual([], self.glance.downloads)
+
+    def test_the_file_of_glance_tells_and_nothing_is_unpacked(self):
+        self.assertEqual(0, self.boot_refused())
+        self.assertEqual([], self.glance.downloads)
+        # Each disk is compared by itself.
+        self.boot(self.image_id, self.flavor('large', root_gb=2))
+        self.assertEqual([], self.glance.downloads)
+
+
+class LargeDownloadedImagesTest(Large, cloud.CloudTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.start_hosts()
 
     def test_glance_does_not_know_and_larger_disks_may_have_the_master(self):
         self.assertEqual(1, self.boot_refused())
