@@ -36,9 +36,9 @@ NO_CLUSTER: Table = (
     (r'This node does not belong to a GPFS cluster', errors.NotReady),
 )
 
-# Sources: IBM documentation, messages 6027-665, -725, -666, -650, -602 and
-# -314, "GPFS daemon does not come up"; terminal output published in the
-# repositories rapidu, dirscape and INFN StoRM.
+# Sources: IBM documentation, messages 6027-665, -725, -666, -650, -602, -314,
+# -695 and -1600, "GPFS daemon does not come up"; terminal output published in
+# the repositories rapidu, dirscape and INFN StoRM.
 STATES: Table = (
     (r'GPFS is down on this node', errors.NotReady),
     (r'Failed to connect to file system daemon', errors.NotReady),
@@ -48,6 +48,9 @@ STATES: Table = (
     (r'file system( \S+)? (is )?not mounted', errors.NotMounted),
     (r'command requires .* authority to execute', errors.NotPermitted),
     (r'Non root user is not permitted', errors.NotPermitted),
+    (r'only root can run most GPFS commands', errors.NotPermitted),
+    (r'File system is read-only', errors.ReadOnly),
+    (r'the following nodes are available', errors.NotReady),
     *NO_CLUSTER,
 )
 
@@ -62,6 +65,7 @@ ERRNO: Table = (
     (r'Device or resource busy', errors.FileBusy),
     (r'Stale (NFS )?file handle', errors.NotMounted),
     (r'No such device(?! or address)', errors.NotMounted),
+    (r'Transport endpoint is not connected', errors.NotMounted),
     (r'Permission denied', errors.NotPermitted),
     (r'Operation not permitted', errors.NotPermitted),
 )

@@ -60,6 +60,14 @@ class TestFailures(base.BaseTestCase):
                 (errors.NotReady, 'Failed to determine file system manager.'),
                 (errors.NotMounted, 'ERROR: file system not mounted. Mount '
                                     'file system fs0 and retry command.'),
+                (errors.NotReady, '[X] The mmfs daemon is shutting down '
+                                  'abnormally.'),
+                (errors.NotReady, 'Make sure that the following nodes are '
+                                  'available: node1,node2'),
+                (errors.ReadOnly, '[E] File system is read-only.'),
+                (errors.NotPermitted, 'only root can run most GPFS commands. '
+                                      'The mode bits of the commands must be '
+                                      'set-user-id to root'),
                 (errors.NotPermitted, '[E] command requires SuperuserName '
                                       'authority to execute.')):
             for number in ('', '6027-725 '):
@@ -77,6 +85,7 @@ class TestFailures(base.BaseTestCase):
                 (errors.NotMounted, 'Stale file handle'),
                 (errors.NotMounted, 'Stale NFS file handle'),
                 (errors.NotMounted, 'No such device'),
+                (errors.NotMounted, 'Transport endpoint is not connected'),
                 (errors.NotPermitted, 'Permission denied'),
                 (errors.NotGpfs, 'Invalid argument'),
                 (errors.ClonesNotSupported, 'Wrong medium type')):
