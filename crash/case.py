@@ -49,13 +49,17 @@ EXPECTED = ('flavor', 'info_cache', 'metadata', 'migration_context',
 DAYS = 2 * 86400
 #: Seconds for what takes some, on an idle machine.
 LONGEST = 300
-# Of the crash points, every n-th; all of them by default.
-STEP = 'NOVA_GPFS_CRASH_STEP'
+STEP = lists.STEP
 
 
-def chosen(found):
-    """Return the crash points of a list of effects that are to be tried."""
-    return list(effects.points(found))[::int(os.environ.get(STEP, 1))]
+def chosen(operation, found):
+    """Yield the crash points of a list of effects that are to be tried.
+
+    One counts as tried once the next one is asked for.
+    """
+    for point in list(effects.points(found))[::int(os.environ.get(STEP, 1))]:
+        yield point
+        lists.note(operation)
 
 
 class CrashTestCase(cloud.CloudTestCase):
@@ -260,7 +264,7 @@ class CrashTestCase(cloud.CloudTestCase):
         self.addCleanup(before.forget)
         found = self.run_alone(act, self.effects())
         lists.require(self, operation, found)
-        for position, when in chosen(found):
+        for position, when in chosen(operation, found):
             before.put_back()
             status, said = self.fork(act, self.effects(position, when))
             self.assertEqual(signal.SIGKILL, status, f'{operation}: {said}')

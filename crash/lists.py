@@ -11,17 +11,38 @@
 # under the License.
 """The lists of known effects, one for each operation, below ``known``."""
 
+import collections
 import os
 
 DIRECTORY = os.path.join(os.path.dirname(__file__), 'known')
 # Writes the lists instead of comparing with them.
 RECORD = 'NOVA_GPFS_CRASH_RECORD'
+# Of the crash points, every n-th; all of them by default.
+STEP = 'NOVA_GPFS_CRASH_STEP'
+# Names the file in which tests note what they have tried.
+TRIED = 'NOVA_GPFS_CRASH_TRIED'
 
 
 def known():
     """Return {operation: its effects}, which every run has to have."""
     return {name.removesuffix('.txt'): _read(name).splitlines()
             for name in sorted(os.listdir(DIRECTORY))}
+
+
+def note(operation):
+    """Note that one more crash point of an operation was tried and held."""
+    if os.environ.get(TRIED):
+        with open(os.environ[TRIED], 'a') as file:
+            file.write(f'{operation}\n')
+
+
+def tried():
+    """Return {operation: how many of its crash points were tried}."""
+    try:
+        with open(os.environ.get(TRIED, os.devnull)) as file:
+            return collections.Counter(file.read().splitlines())
+    except FileNotFoundError:
+        return collections.Counter()
 
 
 def require(test, operation, found):

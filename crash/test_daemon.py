@@ -73,7 +73,7 @@ class DaemonMixin:
         self.run_alone(lambda: self.with_daemon(act))
         found = self.given.seen
         lists.require(self, operation, found)
-        for position, when in case.chosen(found):
+        for position, when in case.chosen(operation, found):
             before.put_back()
             self.given = self.order(position, when)
             status, said = self.fork(lambda: self.with_daemon(act))

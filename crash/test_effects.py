@@ -19,6 +19,8 @@ import subprocess
 import fixtures
 from oslotest import base
 
+from crash import case
+from crash import count
 from crash import effects
 from crash import lists
 
@@ -110,3 +112,46 @@ class WatchTest(base.BaseTestCase):
                 if found != known:
                     self.assertRaises(self.failureException, lists.require,
                                       self, operation, found)
+
+
+class CountTest(base.BaseTestCase):
+    """What is counted was tried."""
+
+    def setUp(self):
+        super().setUp()
+        self.file = os.path.join(self.useFixture(fixtures.TempDir()).path,
+                                 'tried')
+        self.useFixture(fixtures.EnvironmentVariable(lists.TRIED, self.file))
+        self.useFixture(fixtures.EnvironmentVariable(lists.STEP))
+        self.said = self.useFixture(fixtures.StringStream('stdout')).stream
+        self.useFixture(fixtures.MonkeyPatch('sys.stdout', self.said))
+
+    def try_all(self):
+        for operation, found in lists.known().items():
+            for _point in case.chosen(operation, found):
+                pass
+
+    def test_nothing_was_tried(self):
+        self.assertEqual((0, 1, 0), (sum(lists.tried().values()),
+                                     count.main([]), count.main(['some'])))
+
+    def test_all_were_tried(self):
+        self.try_all()
+        self.assertEqual(0, count.main([]))
+
+    def test_one_that_failed_was_not_tried(self):
+        def fail():
+            for operation, found in lists.known().items():
+                for number, _point in enumerate(
+                        case.chosen(operation, found)):
+                    if operation == 'spawn' and number == 3:
+                        return
+        fail()
+        self.assertEqual(3, lists.tried()['spawn'])
+        self.assertEqual(1, count.main([]))
+
+    def test_a_step_tries_fewer(self):
+        self.useFixture(fixtures.EnvironmentVariable(lists.STEP, '1000'))
+        self.try_all()
+        self.assertEqual(len(lists.known()), sum(lists.tried().values()))
+        self.assertEqual(0, count.main([]))

@@ -47,7 +47,7 @@ class GlanceTestCase(test_glance_store.GlanceTestCase):
         self.act()
         found = self.glance.order.seen
         lists.require(self, operation, found)
-        for position, when in case.chosen(found):
+        for position, when in case.chosen(operation, found):
             with glance_killed.saying(f'killed {when} {position}: '
                                       f'{effects.steps(found)[position]}'):
                 before.put_back()

@@ -38,7 +38,7 @@ class GoneMixin:
         with open(asked) as file:
             found = file.read().splitlines()
         lists.require(self, operation, found)
-        for position, when in case.chosen(found):
+        for position, when in case.chosen(operation, found):
             before.put_back()
             status, said = self.fork(lambda: self.without_glance(
                 act, os.devnull, position))
