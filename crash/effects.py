@@ -26,7 +26,7 @@ import sys
 
 # What is not worth a crash: it tells and does not change.
 _QUERIES = ('mmls', 'mmget', 'mmdf', 'mmdiag', 'mmclone show')
-_PROGRAMS = ('mm', 'qemu-img', 'cp', 'mkfs', 'mkswap')
+_PROGRAMS = ('mm', 'qemu-img', 'cp', 'mkfs', 'mkswap', 'e2fsck', 'resize2fs')
 # Nobody reads the files that locks are taken on, nor those with which Nova
 # tries direct I/O.
 _OF_NO_ACCOUNT = ('_gpfs/locks', '.directio.test.')
