@@ -58,6 +58,9 @@ NO_WRITE_AFFINITY = (6, 0, 0, 0)
 _AFFINITY = ('write_affinity_depth', 'block_group_factor',
              'write_affinity_failure_group')
 
+# No value of any kind has more characters.
+_LONGEST = 255
+
 Value = str | int
 Told = Mapping[str, str]
 
@@ -148,9 +151,15 @@ Said = tuple[str, str, Value]
 def _layers(role: str, origin: str, asked: Told,
             allowed: frozenset[str]) -> Iterator[Said]:
     """Yield what one source says to a role, the most particular first."""
-    for name in asked:
+    for name, asked_for in asked.items():
         if _bare(name) not in (POLICY, *FIELDS):
-            raise errors.InvalidPolicy(f'{origin}{name} is not known')
+            raise errors.InvalidPolicy(f'{origin}{name:.100} is not known')
+        # Those of other roles too: all are kept beside the disks, in a record
+        # that is read up to a limit.
+        if len(asked_for) > _LONGEST:
+            raise errors.InvalidPolicy(
+                f'{origin}{name} has {len(asked_for)} characters, more than '
+                f'{_LONGEST}')
     for said_by, name, value in _named(role, origin, asked):
         if not allowed & {name, f'{name}={value}'}:
             raise errors.PolicyNotAllowed(f'{said_by} = {str(value)!r:.100}')
@@ -183,7 +192,7 @@ def _choose_policy(rules: Rules, role: str,
     policy, origin = named[0]
     if policy not in rules.policies:
         raise errors.NoSuchPolicy(
-            f'{policy} ({origin}); there are '
+            f'{policy:.100} ({origin}); there are '
             f'{", ".join(sorted(rules.policies)) or "none"}')
     return policy, origin
 
@@ -212,7 +221,8 @@ def _value(name: str, value: Value, origin: str) -> Value:
     if kind not in _TEXTS and re.fullmatch(NUMBER, str(value)):
         value = int(value)
     if not kind.holds(value):
-        raise errors.InvalidPolicy(f'{origin} = {value} is no {kind.name}')
+        raise errors.InvalidPolicy(
+            f'{origin} = {value!s:.100} is no {kind.name}')
     return value
 
 

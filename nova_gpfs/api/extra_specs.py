@@ -65,8 +65,8 @@ class Validator(base.ExtraSpecValidator):
         """
         if not self._allows(name, value):
             raise exception.ValidationError(
-                f"Validation failed; '{value}' is not allowed for extra spec "
-                f"'{name}'; allowed is {self.allowed}.")
+                f'Validation failed; {value!r:.100} is not allowed for extra '
+                f"spec '{name}'; allowed is {self.allowed}.")
 
     def _allows(self, name, value):
         # Nova's own rule for numbers is int(), which reads "1_0" and " 3".

@@ -24,8 +24,12 @@ from oslo_log import log as logging
 
 from nova_gpfs import errnos
 from nova_gpfs import errors
+from nova_gpfs import printable
 
 LOG = logging.getLogger(__name__)
+
+# Characters of what others have written, in a log or before a user.
+_LONGEST = 2000
 
 
 class StorageFailed(exception.NovaException):
@@ -43,13 +47,15 @@ def to_nova():
         yield
     except errors.PolicyRefused as error:
         LOG.error('%s', error)
-        raise exception.InvalidInput(reason=': '.join(
-            (error.summary, *map(str, error.args)))) from error
+        what = printable.line(': '.join(map(str, error.args)), _LONGEST)
+        raise exception.InvalidInput(
+            reason=f'{error.summary}: {what}') from error
     except errors.GpfsError as error:
         LOG.error('%s', error)
         raise StorageFailed(summary=error.summary) from error
     except OSError as error:
         meaning = errnos.meaning(error)
-        LOG.error('%s', meaning or error)
+        # The path of it is as long as who asked for it wants.
+        LOG.error('%s', meaning or printable.line(str(error), _LONGEST))
         raise StorageFailed(summary=meaning.summary if meaning
                             else error.strerror) from error

@@ -21,6 +21,8 @@ from nova import exception
 from nova.virt import images
 from oslo_log import log as logging
 
+from nova_gpfs import printable
+
 LOG = logging.getLogger(__name__)
 
 
@@ -53,6 +55,8 @@ def _virtual_size(context, image_id):
             context, image_id)
         record = service._client.call(context, 2, 'get', args=(image_id,))
     except Exception as error:
-        LOG.debug('Glance does not tell the size of %s: %s', image_id, error)
+        LOG.debug('Glance does not tell the size of %s: %s',
+                  printable.line(image_id, 100),
+                  printable.line(str(error), 2000))
         return 0
     return record.get('virtual_size') or 0

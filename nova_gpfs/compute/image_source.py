@@ -32,6 +32,7 @@ from nova_gpfs import digest
 from nova_gpfs import errors
 from nova_gpfs import master_record
 from nova_gpfs import plan
+from nova_gpfs import printable
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -110,10 +111,12 @@ class ImageSource:
             return None
 
     def _say(self, obstacle):
-        if self._storage.images.is_news(self._image_id, str(obstacle)):
+        # What Nova and Glance say has in it what they were asked for.
+        image_id = printable.line(self._image_id, 100)
+        why = printable.line(str(obstacle), 2000)
+        if self._storage.images.is_news(image_id, why):
             LOG.warning('Image %(image)s is downloaded and not cloned: '
-                        '%(why)s', {'image': self._image_id,
-                                    'why': obstacle})
+                        '%(why)s', {'image': image_id, 'why': why})
 
     def _require_no_signature(self):
         """Leave it to Nova to verify a signature, as it downloads.
