@@ -46,8 +46,10 @@ class Kind:
     bounds: tuple[int, int] | None = None
 
 
-# mm commands may be shell scripts, and no word of ours shall mean anything to
-# a shell that meets it without quotes. A path may have blanks nevertheless.
+# mm commands may be shell scripts. In no path and no name is what a shell that
+# meets it without quotes would run, replace or redirect. A path may have
+# blanks, "~" and "#" nevertheless, as instances_path may: such a shell would
+# see other words.
 _SHELL = r'`$&|;<>(){}\[\]!*?"\'\\'
 
 
@@ -55,7 +57,10 @@ def _is_path(value: Any) -> bool:
     return (isinstance(value, str) and value.startswith('/')
             and not value.startswith('//')
             and os.path.normpath(value) == value
-            and not re.search(rf'[\x00-\x1f\x7f{_SHELL}]', value))
+            # What turns writing round or breaks lines outside of ASCII makes
+            # a path look like another one in a log or on a terminal.
+            and value.isprintable()
+            and not re.search(f'[{_SHELL}]', value))
 
 
 def _text(name: str, pattern: str) -> Kind:
@@ -83,7 +88,9 @@ NAME = _text('name', rf'(?!-)[^\s/:\x00-\x1f\x7f{_SHELL}]{{1,255}}')
 REPLICAS = _number('number of replicas', 1, 3)
 DEPTH = _number('write affinity depth', 0, 2)
 FACTOR = _number('block group factor', 1, 2 ** 20)
-# Lists of "rack,position,node" with wildcards and ranges, ";" between them.
+# Lists of "rack,position,node" with wildcards and ranges, ";" between them, as
+# mmchattr wants them. These mean something to a shell too, which would find
+# numbers where it looks for commands.
 FAILURE_GROUP = _text('write affinity failure group',
                       r'[0-9,;*\[\]][0-9,;*\[\]-]{0,254}')
 

@@ -58,7 +58,22 @@ class TestKinds(base.BaseTestCase):
         for character in '\0\n\r\x1b\x7f':
             self.assertRefused(mmclone.Seal, f'/a{character}b')
 
-    def test_what_means_something_to_a_shell_is_in_no_path_or_name(self):
+    def test_a_path_has_nothing_that_cannot_be_printed(self):
+        # Ends of lines, turned writing, no width, a half of a pair, and blanks
+        # that look like the one of ASCII.
+        for character in ('\x85\x9b\xa0\u2028\u2029\u202e\u2066\u200b\ufeff'
+                          '\ud800'):
+            self.assertRefused(mmclone.Seal, f'/a{character}b')
+            self.assertRefused(mmclone.Copy, '/a', f'/b{character}')
+
+    def test_what_is_left_to_the_quotes_of_gpfs_is_one_word_of_ours(self):
+        for path in ('/a b', '/a ~', '/~a', '/a #b'):
+            self.assertEqual(('mmclone', 'snap', path),
+                             mmclone.Seal(path).argv())
+        change = mmchattr.Change('/a', write_affinity_failure_group='1;*,[2]')
+        self.assertIn('1;*,[2]', change.argv())
+
+    def test_what_a_shell_runs_or_replaces_is_in_no_path_or_name(self):
         for character in '`$&|;<>(){}[]!*?"\'\\':
             self.assertRefused(mmclone.Seal, f'/a{character}b')
             self.assertRefused(mmclone.Copy, '/a', f'/b/{character}')
