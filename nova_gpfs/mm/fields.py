@@ -57,10 +57,16 @@ def _is_path(value: Any) -> bool:
     return (isinstance(value, str) and value.startswith('/')
             and not value.startswith('//')
             and os.path.normpath(value) == value
-            # What turns writing round or breaks lines outside of ASCII makes
-            # a path look like another one in a log or on a terminal.
-            and value.isprintable()
+            and _is_printable(value)
             and not re.search(f'[{_SHELL}]', value))
+
+
+def _is_printable(value: str) -> bool:
+    # What turns writing round or breaks lines outside of ASCII makes a path
+    # look like another one in a log or on a terminal. A name on an old file
+    # system may be no UTF-8: os.fsdecode() keeps its bytes as these surrogates
+    # (PEP 383), and logs show them as escapes.
+    return re.sub('[\udc80-\udcff]', '', value).isprintable()
 
 
 def _text(name: str, pattern: str) -> Kind:

@@ -12,6 +12,7 @@
 
 
 import dataclasses
+import os
 
 from hypothesis import given
 from hypothesis import strategies
@@ -65,6 +66,10 @@ class TestKinds(base.BaseTestCase):
                           '\ud800'):
             self.assertRefused(mmclone.Seal, f'/a{character}b')
             self.assertRefused(mmclone.Copy, '/a', f'/b{character}')
+
+    def test_a_name_that_is_no_utf_8_is_a_path(self):
+        path = os.fsdecode(b'/a\xfe')
+        self.assertEqual(('mmclone', 'snap', path), mmclone.Seal(path).argv())
 
     def test_what_is_left_to_the_quotes_of_gpfs_is_one_word_of_ours(self):
         for path in ('/a b', '/a ~', '/~a', '/a #b'):
