@@ -54,6 +54,9 @@ LOG = logging.getLogger(__name__)
 #: Where GPFS puts it.
 ANYWHERE = model.Placement()
 
+# How often a master is made that vanishes as soon as it is published.
+_ATTEMPTS = 3
+
 #: Writes the image to the path it is given and returns what it made.
 Fill = Callable[[str], plan.MasterInfo]
 #: What is known of a file that is to be a master, and its digest.
@@ -150,9 +153,10 @@ class Masters:
                ) -> tuple[master_record.Master, bool]:
         """Return the master of an image, made now if nobody has.
 
-        The flag tells whether this call made it. ``fill`` is called at most
-        once, and only if the image has no master of any placement; what it
-        raises is passed on, and nothing is left behind. ``wanted`` is the
+        The flag tells whether this call made it. ``fill`` is called only if
+        the image has no master of any placement, and once, unless another
+        host removes the master just then; what it raises is passed on, and
+        nothing is left behind. ``wanted`` is the
         placement of a master: pool and replicas, and write affinity where
         it is not to be shared by disks of another one.
 
@@ -191,12 +195,15 @@ class Masters:
                           else '')
 
         name = _key(key, wanted)
-        made = self._publish(name, key, write, wanted)
-        master = self.named(name)
-        if master is None:
-            raise errors.CloneParentInvalid(
-                f'{self._layout.master(name)} vanished when it was published')
-        return master, made
+        for _attempt in range(_ATTEMPTS):
+            made = self._publish(name, key, write, wanted)
+            master = self.named(name)
+            if master is not None:
+                return master, made
+            # A host that does not see our lock has found it unused.
+            LOG.info('%s was removed meanwhile', self._layout.master(name))
+        raise errors.CloneParentInvalid(
+            f'{self._layout.master(name)} vanished whenever it was published')
 
     def _publish(self, name: str, key: str, write: Clone,
                  wanted: model.Placement) -> bool:

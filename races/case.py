@@ -31,6 +31,7 @@ from races import images
 from races import ledger
 from races import stage
 from races import verdict
+from tests import face
 from tests.functional import contents
 from tests import local_driver
 from tests import refusing
@@ -104,6 +105,17 @@ class RacesTestCase(base.BaseTestCase):
             self.driver, self.layout, shutil.copyfile, require_clone=True,
             leftover_age=0)
         self.storage.guard.establish()
+        self._give_nodes_mounts()
+
+    def _give_nodes_mounts(self):
+        """Let each node see the file system in a mount of its own, or not."""
+        self._mounts = {}
+        if face.is_asked_for():
+            face.put_on(self.gpfs, self.addCleanup)
+            for name in self.nodes[:self.number]:
+                mounted = self.gpfs.serve(node=name)
+                self.addCleanup(mounted.close)
+                self._mounts[name] = mounted.path
 
     def say(self, text):
         """Tell who runs this, however it ends."""
@@ -126,8 +138,21 @@ class RacesTestCase(base.BaseTestCase):
         name = self.nodes[place]
         return {'name': name, 'mm_path': self.gpfs.bin_dir(name),
                 'config': self.configuration(self.master_age),
+                'mount': self._mounts.get(name),
+                'mount_point': self.gpfs.mount_point('fs0'),
                 'ledgers': self.directory, 'seed': self.seed,
                 'images': self.images, **more}
+
+    def lose_locks(self):
+        """Let no host see the locks of another one, from now on.
+
+        Returns {what wishes need for that: functions of a host's number}.
+        """
+        if self._mounts:
+            self.gpfs.set_switch('locks_across_nodes', 'local')
+            return {}
+        # Plain files are on one node, whose kernel knows all locks.
+        return {'own_locks': self.own_locks}
 
     def own_locks(self, number):
         """Return a directory of locks that no other host sees."""

@@ -9,16 +9,18 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The edges of a host: its clock, its locks, its pace, and what it shows.
+"""The edges of a host: its mount, clock, locks, pace, and what it shows.
 
 Nothing of the plug-in is replaced. What is, are functions of the system and
 of libraries, in a process that is a host and nothing else.
 """
 
 import contextlib
+import ctypes
 import os
 import re
 import signal
+import subprocess
 import time
 
 from oslo_concurrency import lockutils
@@ -27,6 +29,19 @@ from crash import effects
 
 # Of all effects so many are preceded by a pause, of up to so many seconds.
 _PAUSES, _LONGEST = 0.3, 0.06
+
+
+# <linux/sched.h>
+_CLONE_NEWNS = 0x20000
+
+
+def see(mount, mount_point):
+    """Let this process alone see a node's mount where all have theirs."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), 'unshare')
+    for words in (['--make-rprivate', '/'], ['--bind', mount, mount_point]):
+        subprocess.run(['mount', *words], check=True)
 
 
 class Pace(effects.Watch):

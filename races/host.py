@@ -69,11 +69,14 @@ class Host:
     ``wish`` has: name, mm_path, config (a file), ledgers (a directory), seed,
     images (how many there are) and, as far as needed: acts (a list of them),
     number (how many acts), seconds (after which it begins none), before (acts
-    that come first), own_locks, wrong_by, file_times, stop_at, policies.
+    that come first), mount (what it shall see at mount_point), own_locks,
+    wrong_by, file_times, stop_at, policies.
     """
 
     def __init__(self, wish):
         self.wish = wish
+        if wish.get('mount'):
+            edges.see(wish['mount'], wish['mount_point'])
         self.random = random.Random(f'{wish["seed"]} {wish["name"]}')
         CONF(['--config-file', wish['config']], project='nova')
         CONF.set_override('mm_path', wish['mm_path'], 'gpfs')

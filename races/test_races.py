@@ -103,7 +103,7 @@ class LocklessTest(Numbers, ChosenTestCase):
 
     def race(self):
         self.have_rare_images()
-        disks = self.play_all(own_locks=self.own_locks)
+        disks = self.play_all(**self.lose_locks())
         self.tell(self.verdict())
         self.assert_no_damage(disks)
         self.assert_nothing_is_left(disks)

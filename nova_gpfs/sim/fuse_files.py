@@ -19,11 +19,13 @@ while it is open a hidden name until it is closed; here nobody sees that.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 
 from nova_gpfs.sim import files
 from nova_gpfs.sim import fuse_health
+from nova_gpfs.sim import fuse_locks
 from nova_gpfs.sim import fuse_rules
 from nova_gpfs.sim import fuse_space
 
@@ -59,6 +61,7 @@ class Files:
         self._rules = fuse_rules.Rules(state, system)
         self._space = fuse_space.Space(state, system)
         self._health = fuse_health.Health(state, system.name, node)
+        self._locks = fuse_locks.Locks(state, node)
         self._opened: dict[int, str] = {}
 
     def _at(self, path: str) -> str:
@@ -283,9 +286,21 @@ class Files:
     def fsyncdir(self, _path: str, _data_only: int, _handle: int) -> None:
         """Nothing, for the same reason."""
 
+    def lock(self, handle: int, owner: int, command: int,
+             wanted: fuse_locks.Range) -> fuse_locks.Range:
+        """Ask for a lock, take it or give it back, as fcntl(2)."""
+        if command == fcntl.F_GETLK:
+            return self._locks.ask(self._require(handle), owner, wanted)
+        if wanted[0] != fcntl.F_UNLCK:
+            fuse_locks.require_at_once(command)
+            self._require(handle)
+        self._locks.put(handle, owner, wanted)
+        return wanted
+
     def release(self, _path: str, handle: int) -> None:
         """Close a handle."""
         del self._opened[handle]
+        self._locks.release(handle)
         os.close(handle)
 
 

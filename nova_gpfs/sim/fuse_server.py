@@ -45,7 +45,10 @@ _busy_since: float | None = None
 
 
 class _Fuse(mfusepy.FUSE):  # type: ignore[misc]
-    """Pass on what mfusepy leaves out: lseek, and the flags of rename."""
+    """Pass on what mfusepy leaves out.
+
+    That is lseek, the flags of rename, and whose a lock is.
+    """
 
     def _wrapper(self, *arguments: Any, **options: Any) -> Any:
         """Serve a call, and tell since when."""
@@ -60,6 +63,18 @@ class _Fuse(mfusepy.FUSE):  # type: ignore[misc]
               handle: Any) -> int:
         """Find data or a hole."""
         return int(self.operations.lseek(handle.contents.fh, offset, whence))
+
+    def lock(self, _path: bytes | None, handle: Any, command: int,
+             lock: Any) -> int:
+        """Ask for a lock, take it or give it back."""
+        names = ('l_type', 'l_whence', 'l_start', 'l_len')
+        file, wanted = handle.contents, lock.contents
+        found = self.operations.lock(
+            file.fh, file.lock_owner, command,
+            tuple(getattr(wanted, name) for name in names))
+        for name, value in zip(names, found):
+            setattr(wanted, name, value)
+        return 0
 
     def rename_fuse_3(self, old: bytes, new: bytes, flags: int) -> None:
         """Rename as renameat2(2)."""

@@ -97,6 +97,11 @@ SWITCHES = {
     'open_without_quorum': Switch(
         'errno of a new open while there is no quorum',
         'ENODEV ENOENT', 'IBM documentation, Quorum loss (6.0.1)'),
+    'locks_across_nodes': Switch(
+        'Locks of fcntl(2), of processes and of open file descriptions: other '
+        'nodes see them, or not (where nodes have FUSE mounts of their own)',
+        'across local', UNRECORDED + "; Ceph's notes on NSFS say that they do "
+        'not span nodes'),
     'several_files': Switch(
         'Split, redirect, show, mmchattr or mmlsattr of several files, one '
         'of which fails',

@@ -266,7 +266,7 @@ _QUESTIONS = (
                 'at once; one of the downloads becomes the master, the '
                 'others are thrown away',
                 'Prefetch large images ("nova-gpfs cache prefetch").')},
-        source=_DOCS), _lock(POSIX)),
+        source=_DOCS, switch='locks_across_nodes'), _lock(POSIX)),
     _Question(base.Trial(
         'ofd-locks-between-hosts', 'Does a host see the locks of open file '
         'descriptions, which QEMU has, of another one?', _unlooked, {
@@ -277,8 +277,8 @@ _QUESTIONS = (
                 'host; nothing but Nova keeps two hosts from starting one '
                 'guest', 'Run "nova-gpfs flatten" for stopped instances '
                 'alone, and fence a host before you evacuate it.')},
-        source=f'{_DOCS}; notes of Ceph nsfs: they do not span nodes'),
-        _lock(OFD)),
+        source=f'{_DOCS}; notes of Ceph nsfs: they do not span nodes',
+        switch='locks_across_nodes'), _lock(OFD)),
     _Question(base.Trial(
         'clocks', 'Do the clocks of the hosts agree?', _unlooked, {
             'close': base.Verdict(base.WORKS, 'ages are what they seem'),

@@ -367,3 +367,21 @@ class RaceTest(CollectionTestCase):
             self.assertEqual(CONTENT, f.read())
         self.assertEqual(2, len(asked))
         self.assertEqual([], self.gpfs.check())
+
+    def test_a_master_that_vanishes_as_it_is_published_is_made_again(self):
+        """A host that does not see the lock takes it away."""
+        rename, taken = os.rename, []
+
+        def and_take(source, target, **kwargs):
+            rename(source, target, **kwargs)
+            if os.path.dirname(target) == self.layout.masters and not taken:
+                taken.append(os.path.join(self.layout.leaving, 'key'))
+                rename(target, *taken)
+
+        with mock.patch.object(os, 'rename', and_take):
+            master, made = self.here.masters.ensure('key', self.fill)
+        self.assertTrue(made)
+        self.assertEqual(['key'], self.masters())
+        self.assertTrue(os.path.isdir(*taken))
+        with open(master.path) as f:
+            self.assertEqual(CONTENT, f.read())

@@ -27,7 +27,7 @@ class RacesTest(case.RacesTestCase):
         self.assert_nothing_is_left(disks)
 
     def test_without_locks_work_is_wasted_and_nothing_is_damaged(self):
-        disks = self.play_all(ACTS, own_locks=self.own_locks)
+        disks = self.play_all(ACTS, **self.lose_locks())
         self.assert_no_damage(disks)
         self.assert_nothing_is_left(disks)
 

@@ -169,12 +169,13 @@ class SwitchesTest(TrialsTestCase):
                             '\n'.join(call.err))
 
     def test_every_switch_has_a_trial_or_a_reason(self):
-        tried = {trial.switch for trial in TRIALS.values() if trial.switch}
+        tried = {trial.switch for trial in (*TRIALS.values(),
+                                            *locks.QUESTIONS) if trial.switch}
         self.assertEqual(set(switches.SWITCHES), tried | set(table.NOT_TRIED))
         self.assertEqual(set(), tried & set(table.NOT_TRIED))
 
     def test_every_position_of_a_switch_has_a_verdict(self):
-        for trial in TRIALS.values():
+        for trial in (*TRIALS.values(), *locks.QUESTIONS):
             if trial.switch:
                 with self.subTest(trial.name):
                     self.assertEqual(set(), set(switches.SWITCHES[
