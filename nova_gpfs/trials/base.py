@@ -149,8 +149,9 @@ Look = Callable[[Room], Seen]
 class Trial:
     """A question, how it is answered, and what each answer means.
 
-    ``switch`` is the simulator's for the same question, ``source`` what is
-    known of it, and from where.
+    ``switch`` is the simulator's for the same question: its positions are the
+    answers, or values of errno that the detail of a refusal begins with.
+    ``source`` is what is known of it, and from where.
     """
 
     name: str

@@ -146,12 +146,13 @@ TRIALS = (
                 'them any more, and take space',
                 'Send the record to the developers of nova-gpfs; leave '
                 'remove_unused_base_images off meanwhile.')},
-        source=_CINDER),
+        'unlink_childless_parent', _CINDER),
     base.Trial(
         'unlink-parent-with-children', 'Is a parent that has clones kept '
         'from being removed?', unlink_parent_with_children, {
             'refuse': _KEPT, 'allow': _LOST, 'damage': _LOST},
-        source=f'{_CINDER}; errno is not documented'),
+        'unlink_parent_with_children',
+        f'{_CINDER}; errno is not documented'),
     base.Trial(
         'replace-parent-with-children', 'Is a parent that has clones kept '
         'from being replaced by rename()?', replace_parent_with_children, {
@@ -159,18 +160,18 @@ TRIALS = (
             'allow': base.Verdict(
                 base.DEGRADED, 'the product renames nothing to the name of '
                 'a master', 'Let nobody but the user of nova-compute write '
-                'below _gpfs.')}),
+                'below _gpfs.')}, 'unlink_parent_with_children'),
     base.Trial(
         'write-parent', 'Is a parent kept from being opened for writing?',
         write_parent, {'refuse': _KEPT, 'allow': _BY_MODES},
-        source=_READ_ONLY),
+        'write_to_parent', _READ_ONLY),
     base.Trial(
         'truncate-parent', 'Is a parent kept from being truncated?',
         truncate_parent, {'refuse': _KEPT, 'allow': _BY_MODES},
-        source=_READ_ONLY),
+        'write_to_parent', _READ_ONLY),
     base.Trial(
         'link-parent', 'May a parent have a second name?', link_parent,
-        {'refuse': _UNUSED, 'allow': _UNUSED}, source=_READ_ONLY),
+        {'refuse': _UNUSED, 'allow': _UNUSED}, 'link_to_parent', _READ_ONLY),
     base.Trial(
         'rename-parent', 'May a parent be renamed?', rename_parent,
         {'refuse': _UNUSED, 'allow': _UNUSED},

@@ -27,16 +27,11 @@ TRIALS: tuple[base.Trial, ...] = (
     *locks.TRIALS)
 
 _UNSEEN = 'no output that is documented shows where the blocks of a file lie'
-_ERRNO = 'the details of the trials of parents give errno'
 _SICK = 'a node would have to be taken out of service'
 _FULL = 'a fileset would have to be full'
 
 #: Switches of the simulator that no trial moves after, and why.
 NOT_TRIED = {
-    'unlink_parent_with_children': _ERRNO,
-    'unlink_childless_parent': _ERRNO,
-    'write_to_parent': _ERRNO,
-    'link_to_parent': _ERRNO,
     'file_access_daemon_down': _SICK,
     'file_access_expelled': _SICK,
     'open_without_quorum': _SICK,
