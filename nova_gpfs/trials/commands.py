@@ -86,6 +86,12 @@ def mount_table(room: base.Room) -> base.Seen:
     return base.Seen('gpfs' if device == _device(room) else 'else', device)
 
 
+def set_user_id_bits(room: base.Room) -> base.Seen:
+    """Ask the kernel for the flags of the mount."""
+    flags = os.statvfs(room.path).f_flag
+    return base.Seen('ignored' if flags & os.ST_NOSUID else 'honoured')
+
+
 def as_configured(room: base.Room) -> base.Seen:
     """Run every command as nova-compute would."""
     refused = list(_refused(room))
@@ -182,6 +188,16 @@ TRIALS = (
                        'the developers of nova-gpfs.')},
                source='treydock/gpfs_exporter, mount_test.go; libvirt, '
                'virfile.c'),
+    base.Trial('set-user-id-bits', 'Is the file system mounted with nosuid '
+               'on this host?', set_user_id_bits, {
+                   'ignored': base.Verdict(
+                       base.WORKS, 'no clone that root makes can be a program '
+                       "of root's"),
+                   'honoured': base.Verdict(
+                       base.DEGRADED, 'where mmclone runs as root, bits that '
+                       'are set while it runs are taken away only afterwards',
+                       'Mount it with nosuid on compute hosts.')},
+               source='statvfs(3), mount(8)'),
     base.Trial('as-configured', 'Does every command run as nova-compute '
                'would run it?', as_configured, {
                    'works': base.Verdict(base.WORKS, 'rootless_commands and '

@@ -38,6 +38,7 @@ from nova_gpfs.sim import spec
 from nova_gpfs.sim import store
 from nova_gpfs.sim import switches
 from nova_gpfs.trials import base
+from nova_gpfs.trials import commands
 from nova_gpfs.trials import locks
 from nova_gpfs.trials import recorder
 from nova_gpfs.trials import table
@@ -267,6 +268,16 @@ class VerdictsTest(TrialsTestCase):
         self.assertEqual(base.SKIPPED, finding.state)
         finding = self.make('clone-across-filesets', elsewhere='')
         self.assertIn('--other-fileset', finding.detail)
+
+    def test_set_user_id_bits_are_ignored_where_the_mount_table_says_so(self):
+        with open('/proc/self/mounts') as mounts:
+            options = {line.split()[1]: line.split()[3].split(',')
+                       for line in mounts}
+        for place in {'/', '/proc', '/dev/pts', '/dev/shm', '/run',
+                      '/sys/fs/cgroup'} & set(options):
+            seen = commands.set_user_id_bits(base.Room(self.bench(), place))
+            self.assertEqual('ignored' if 'nosuid' in options[place]
+                             else 'honoured', seen.answer, place)
 
     def test_a_library_that_is_not_there_is_degraded(self):
         driver = mmdriver.MmDriver(self.local, self.fail,
