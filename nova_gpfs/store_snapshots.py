@@ -80,12 +80,16 @@ class StoreSnapshots:
         """
         path = self._store().snapshot(image_id)
         home = self.require_room(image_id)
-        self._driver.clone(parent, path)
         try:
+            self._driver.clone(parent, path)
             _share(path)
             self._driver.place(path, placement)
+        except errors.AlreadyExists:
+            raise
         except BaseException:
-            self.remove(image_id)
+            # A command that is too late may have made the file.
+            with contextlib.suppress(OSError):
+                self.remove(image_id)
             raise
         return image_location.at(home, image_id).uri
 

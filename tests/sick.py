@@ -283,11 +283,7 @@ LASTING = {
     'over quota': _condition('quota'),
 }
 
-#: Those that differ to what stands above the driver.
-DIFFERENT = {**HARMLESS, **LASTING, **{name: ONCE[name] for name in (
-    'an unknown failure', 'an unknown failure, and yet done',
-    'success, and nothing done', 'too late', 'too late, and yet done',
-    'no space', 'read-only')}}
+ALL = {**HARMLESS, **ONCE, **LASTING}
 
 
 def cure(transport):

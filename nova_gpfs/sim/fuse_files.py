@@ -292,9 +292,9 @@ class Files:
         if command == fcntl.F_GETLK:
             return self._locks.ask(self._require(handle), owner, wanted)
         if wanted[0] != fcntl.F_UNLCK:
-            fuse_locks.require_at_once(command)
             self._require(handle)
-        self._locks.put(handle, owner, wanted)
+        with fuse_locks.nobody_waits(command):
+            self._locks.put(handle, owner, wanted)
         return wanted
 
     def release(self, _path: str, handle: int) -> None:

@@ -23,6 +23,8 @@ nodes, and Ceph's notes on NSFS say that they do not span nodes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import errno
 import fcntl
 import os
@@ -103,10 +105,15 @@ def _open(path: str) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def require_at_once(command: int) -> None:
+@contextlib.contextmanager
+def nobody_waits(command: int) -> Iterator[None]:
     """Refuse to wait for a lock: one thread serves all who might let it go.
 
-    :raises OSError: ENOLCK
+    :raises OSError: ENOLCK where somebody has it and F_SETLKW was called
     """
-    if command == fcntl.F_SETLKW:
-        raise OSError(errno.ENOLCK, 'F_SETLKW is not simulated: poll')
+    try:
+        yield
+    except BlockingIOError:
+        if command != fcntl.F_SETLKW:
+            raise
+        raise OSError(errno.ENOLCK, 'F_SETLKW does not wait here') from None

@@ -29,15 +29,10 @@ from oslotest import base
 
 from nova_gpfs import errnos
 from nova_gpfs import errors
-from nova_gpfs import flattening
-from nova_gpfs import layout
 from nova_gpfs import model
-from nova_gpfs import plan
 from nova_gpfs.sim import cluster
 from nova_gpfs.sim import spec
-from nova_gpfs import storage
 from tests import face
-from tests import refusing
 from tests import sick
 
 KIB = 1024
@@ -225,161 +220,9 @@ class DriverTest(SickTestCase):
     def faults(self, calls, prepare=None):
         """Yield name and call of each fault, after it has been set."""
         for number in range(1, calls + 1):
-            for name, fault in {**sick.HARMLESS, **sick.ONCE,
-                                **sick.LASTING}.items():
+            for name, fault in sick.ALL.items():
                 self.transport.heal()
                 if prepare:
                     self.prepared = prepare()
                 self.transport.spoil(fault, number)
                 yield name, number
-
-
-class OperationsTest(SickTestCase):
-    """What a compute host does, with all that stands above the driver."""
-
-    content = CONTENT
-
-    def setUp(self):
-        super().setUp()
-        well = sick.driver(sick.Transport(self.cluster, self.instances))
-        self.useFixture(refusing.Unlink(well))
-        self.layout = layout.Layout(self.instances)
-        self.storage = self.storage_of(leftover_age=86400.0)
-        self.master, _made = self.storage.masters.ensure('key', self.fill)
-
-    def storage_of(self, leftover_age):
-        made = storage.Storage(
-            self.gpfs, self.layout, copy=shutil.copyfile, require_clone=True,
-            leftover_age=leftover_age)
-        made.guard.establish()
-        return made
-
-    def fill(self, path):
-        pathlib.Path(path).write_bytes(self.content)
-        return plan.MasterInfo(plan.RAW, len(self.content))
-
-    def instance(self):
-        directory = self.path('instance')
-        os.mkdir(directory)
-        return directory
-
-    def disk(self, placement=model.Placement()):
-        path = os.path.join(self.instance(), 'disk')
-        with self.storage.new_disk(self.master, path, placement):
-            pass
-        return path
-
-    # Each returns what is done, and the files that are there in any case and
-    # the ones that are made.
-
-    def make_master(self, placement):
-        key = f'image{next(self.numbers)}'
-        made = os.path.join(self.layout.master(
-            layout.placed_key(key, placement)), 'image')
-        return lambda: self.storage.masters.ensure(
-            key, self.fill, placement), [], made
-
-    def make_placed_sibling(self):
-        key = f'image{next(self.numbers)}'
-        first, _made = self.storage.masters.ensure(key, self.fill)
-        made = os.path.join(self.layout.master(layout.placed_key(
-            key, FAST)), 'image')
-        return (lambda: self.storage.masters.ensure(key, self.fill, FAST),
-                [first.path], made)
-
-    def make_disk(self):
-        path = os.path.join(self.instance(), 'disk')
-
-        def work():
-            with self.storage.new_disk_of(
-                    lambda: self.storage.masters.ensure('key', self.fill)[0],
-                    path, FAST):
-                pass
-        return work, [], path
-
-    def make_double(self):
-        source, target = self.disk(), os.path.join(self.instance(), 'disk')
-        return (lambda: self.storage.double(OWNER, source, target),
-                [source], target)
-
-    def flatten(self):
-        path = self.disk()
-        return lambda: self.storage.flatten(OWNER, path), [path], None
-
-    def flatten_in_parts(self):
-        path = self.disk()
-        flattener = flattening.Flattener(self.storage, flattening.Pace(
-            MIB, sleep=lambda _seconds: None))
-        return (lambda: flattener.flatten(OWNER, path, lambda: None,
-                                          lambda *_reached: None),
-                [path], None)
-
-    def move(self):
-        path = self.disk()
-        return (lambda: self.storage.move(path, model.Placement(), FAST),
-                [path], None)
-
-    # Each with a cluster of its own, which stays small.
-
-    def test_making_a_master(self):
-        self.try_all(lambda: self.make_master(FAST))
-
-    def test_making_the_master_of_another_placement(self):
-        self.try_all(self.make_placed_sibling)
-
-    def test_making_a_disk(self):
-        self.try_all(self.make_disk)
-
-    def test_making_a_second_disk_of_one(self):
-        self.try_all(self.make_double)
-
-    def test_taking_a_disk_off_its_master(self):
-        self.try_all(self.flatten)
-
-    def test_taking_a_disk_off_its_master_in_parts(self):
-        self.content = CONTENT * 13
-        self.master, _made = self.storage.masters.ensure('large', self.fill)
-        self.try_all(self.flatten_in_parts)
-
-    def test_moving_a_disk_to_another_pool(self):
-        self.try_all(self.move)
-
-    def try_all(self, prepare):
-        """Do something once with each fault at each of its commands."""
-        work, _kept, _made = prepare()
-        for number in range(1, self.calls_of(work) + 1):
-            for name, fault in sick.DIFFERENT.items():
-                with self.subTest(fault=name, call=number):
-                    self.try_out(prepare, fault, number,
-                                 name in sick.HARMLESS)
-        self.try_unmounted(prepare)
-        self.assertEqual([], self.cluster.check())
-        # What could not be removed while GPFS was away.
-        self.storage_of(leftover_age=0.0).masters.sweep()
-        self.assertEqual([], os.listdir(self.layout.incoming))
-
-    def try_out(self, prepare, fault, number, harmless):
-        work, kept, made = prepare()
-        self.transport.spoil(fault, number)
-        error = self.attempt(work)
-        self.assertFalse(harmless and error)
-        sick.cure(self.transport)
-        for path in kept:
-            self.assertEqual(self.content, self.read(path))
-        if made:
-            # A name is there with all of it, or it is not there.
-            self.assertEqual(error is None, os.path.lexists(made))
-        if error:
-            work()
-        for path in (*kept, *filter(None, [made])):
-            self.assertEqual(self.content, self.read(path))
-
-    def try_unmounted(self, prepare):
-        """Do it while nothing is mounted, which is noticed at once."""
-        work, kept, made = prepare()
-        sick.befall(self.transport, sick.unmount)
-        self.assertIsInstance(self.attempt(work), errors.NotMounted)
-        sick.cure(self.transport)
-        work()
-        for path in (*kept, *filter(None, [made])):
-            self.assertEqual(self.content, self.read(path))

@@ -126,8 +126,7 @@ class LocksTest(served.ServedTestCase):
 
     def test_who_is_killed_gives_back_what_it_held(self):
         holder = subprocess.Popen(
-            [sys.executable, '-c', _HOLDER.replace(
-                'LOCK_EX', 'LOCK_EX | fcntl.LOCK_NB'), self.on('node2')],
+            [sys.executable, '-c', _HOLDER, self.on('node2')],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(holder.communicate)
         self.assertEqual('held\n', holder.stdout.readline())
@@ -138,9 +137,11 @@ class LocksTest(served.ServedTestCase):
         self.assertTrue(self.take(second, fcntl.F_WRLCK))
 
     def test_nobody_waits_in_the_server(self):
-        first = self.open('node2')
-        self.fails(errno.ENOLCK, fcntl.lockf, first, fcntl.LOCK_EX)
-        self.assertTrue(self.take(first, fcntl.F_WRLCK))
+        first, second = self.open('node2'), self.open('node3')
+        fcntl.lockf(first, fcntl.LOCK_EX)
+        self.fails(errno.ENOLCK, fcntl.lockf, second, fcntl.LOCK_EX)
+        fcntl.lockf(first, fcntl.LOCK_UN)
+        fcntl.lockf(second, fcntl.LOCK_EX)
 
     def test_a_node_that_ends_holds_nothing(self):
         first, second = self.open('node2'), self.open('node3')
