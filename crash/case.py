@@ -71,11 +71,14 @@ class CrashTestCase(cloud.CloudTestCase):
     """
 
     hosts = ('node1', 'node2')
+    #: raw, or qcow2, which is then kept (force_raw_images)
+    disk_format = 'raw'
 
     def setUp(self):
         self.watch = None
         self.gone = lasting_glance.Gone()
         super().setUp()
+        self.flags(force_raw_images=self.disk_format == 'raw')
         self.connections = {}
         self.make_migratable()
         self.drivers = {name: self.new_driver(name) for name in self.hosts}
@@ -194,10 +197,12 @@ class CrashTestCase(cloud.CloudTestCase):
 
     def write(self, instance, text=b'of the guest', offset=512 * 1024):
         """Let the guest write something."""
-        with open(self.disk(instance), 'r+b') as disk:
-            disk.seek(offset)
-            disk.write(text)
-        return contents.of(self.disk(instance))
+        contents.write(self.disk(instance), self.disk_format, offset, text)
+        return self.content(instance)
+
+    def content(self, instance, suffix=''):
+        """Return what the guest sees of its disk."""
+        return contents.of(self.disk(instance, suffix), self.disk_format)
 
     # Crashes
 

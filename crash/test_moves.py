@@ -17,7 +17,6 @@ from nova import objects
 
 from crash import case
 from tests.functional import cloud
-from tests.functional import contents
 
 
 class MoveTestCase(case.CrashTestCase):
@@ -109,14 +108,14 @@ class MoveTestCase(case.CrashTestCase):
 
     def assert_somewhere(self):
         """What the guest wrote is in one of its two directories."""
-        found = [contents.of(self.disk(self.guest, suffix))
+        found = [self.content(self.guest, suffix)
                  for suffix in ('', '_resize')
                  if os.path.exists(self.disk(self.guest, suffix))]
         self.assertIn(self.wrote, found)
 
     def end(self, host):
         """Delete the guest, which has to have its data, and all is gone."""
-        self.assertEqual(self.wrote, contents.of(self.disk(self.guest)))
+        self.assertEqual(self.wrote, self.content(self.guest))
         self.be(host)
         self.guest.task_state = 'deleting'
         self.destroy(self.guest, self.drivers[host])

@@ -11,6 +11,7 @@
 # under the License.
 """Masters and new disks: nobody sees half of one."""
 
+import dataclasses
 import os
 
 from crash import case
@@ -25,14 +26,14 @@ class SpawnTestCase(case.CrashTestCase):
         data, _guest = cloud.qcow2_image(self.directory)
         self.image = self.glance.add('image', data, 'qcow2')
         raw = contents.of(os.path.join(self.directory, 'image.raw'))
-        self.expected = raw.grown(1024 * cloud.MIB)
+        self.expected = dataclasses.replace(
+            raw.grown(1024 * cloud.MIB), format=self.disk_format)
         self.specs = {}
 
     def assert_complete(self, instance):
         """A disk that has its name has all that it should have."""
         if os.path.exists(self.disk(instance)):
-            self.assertEqual(self.expected,
-                             contents.of(self.disk(instance)))
+            self.assertEqual(self.expected, self.content(instance))
 
     def go_on(self, host):
         driver = self.go_on_as(host)
@@ -42,9 +43,9 @@ class SpawnTestCase(case.CrashTestCase):
         """Boot another instance of the image, and have nothing left of it."""
         other = self.instance(self.image, host, **self.specs)
         self.spawn(other, driver)
-        self.assertEqual(self.expected, contents.of(self.disk(other)))
+        self.assertEqual(self.expected, self.content(other))
         self.sweep(driver)
-        self.assertEqual(self.expected, contents.of(self.disk(other)))
+        self.assertEqual(self.expected, self.content(other))
         self.assert_nothing_is_left(other)
         self.destroy(other, driver)
         self.sweep(driver)
@@ -126,7 +127,7 @@ class SnapshotTest(SpawnTestCase):
             lambda **states: None)
 
     def go_on(self, host):
-        self.assertEqual(self.wrote, contents.of(self.disk(self.guest)))
+        self.assertEqual(self.wrote, self.content(self.guest))
         if host == 'node1':
             self.drivers['node1'] = self.go_on_as(host)
         self.be('node1')
@@ -134,7 +135,7 @@ class SnapshotTest(SpawnTestCase):
         uploaded = os.path.join(self.directory, 'uploaded')
         with open(uploaded, 'wb') as file:
             file.write(self.glance.data(self.snapshot_id))
-        self.assertEqual(self.wrote, contents.of(uploaded))
+        self.assertEqual(self.wrote, contents.of(uploaded, self.disk_format))
         self.destroy(self.guest, self.drivers['node1'])
         self.be(host)
         self.boot_and_delete(self.drivers[host], host)

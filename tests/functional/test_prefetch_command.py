@@ -19,6 +19,7 @@ which openstacksdk and Nova make of them; the images have real bytes.
 import hashlib
 import http.server
 import json
+import logging
 import os
 import subprocess
 import threading
@@ -29,7 +30,8 @@ from oslo_utils import uuidutils
 from tests.functional import cloud
 from tests.functional import test_policy_commands as commands
 
-TOKEN = 'a-token'
+TOKEN = 'gAAAAA-a-token'
+PASSWORD = 'the-password-of-admin'
 FAST = {'pool': 'fast'}
 ALSO_FAST = {'pool': 'fast', 'write_affinity_depth': 1}
 
@@ -74,7 +76,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(
             int(self.headers['Content-Length'])))
         user = asked['auth']['identity']['password']['user']
-        if user['password'] != 'secret':
+        if user['password'] != PASSWORD:
             return self._say(401, {'error': {
                 'code': 401, 'message': 'The password is wrong.'}})
         image = {'interface': 'public', 'region': 'one', 'region_id': 'one',
@@ -154,7 +156,7 @@ class PrefetchCommandTest(commands.CommandsTestCase):
     def environment(self, **variables):
         """Return what names the user, and nothing of the machine's own."""
         return {'OS_AUTH_URL': self.services.url + '/identity/v3',
-                'OS_USERNAME': 'admin', 'OS_PASSWORD': 'secret',
+                'OS_USERNAME': 'admin', 'OS_PASSWORD': PASSWORD,
                 'OS_PROJECT_NAME': 'admin', 'OS_USER_DOMAIN_ID': 'default',
                 'OS_PROJECT_DOMAIN_ID': 'default', 'HOME': self.directory,
                 **variables}
@@ -196,6 +198,28 @@ class PrefetchCommandTest(commands.CommandsTestCase):
         for master in self.masters():
             self.assertEqual(self.raw, self.read(master.path))
         self.assertEqual([], self.gpfs.check())
+
+    def test_no_secret_is_shown_or_logged(self):
+        with open(self.nova_conf) as f:
+            text = f.read()
+        hidden = 'the-password-of-the-database'
+        with open(self.nova_conf, 'w') as f:
+            f.write(text.replace('[DEFAULT]', '[DEFAULT]\ndebug = True\n'
+                                 f'transport_url = rabbit://nova:{hidden}@mq')
+                    + f'[database]\nconnection = mysql://nova:{hidden}@db\n'
+                    f'[keystone_authtoken]\npassword = {hidden}\n')
+        image_id = self.services.add(self.qcow2)
+        wrong = 'another-password'
+        for password, code in ((PASSWORD, 0), (wrong, 2)):
+            loggers = [self.useFixture(fixtures.FakeLogger(
+                name, level=logging.DEBUG)) for name in
+                ('nova_gpfs', 'keystoneauth', 'glanceclient', 'urllib3')]
+            found, out, err = self.prefetch(image_id, OS_PASSWORD=password)
+            self.assertEqual(code, found, err)
+            logged = ''.join(each.output for each in loggers)
+            self.assertIn('/auth/tokens', logged)
+            for secret in (TOKEN, PASSWORD, wrong, hidden):
+                self.assertNotIn(secret, f'{out}{err}{logged}')
 
     def test_what_is_there_is_not_fetched_again(self):
         image_id = self.services.add(self.qcow2)
