@@ -348,3 +348,36 @@ class SilenceTest(HealthTestCase):
         self.assertInService()
         self.boot(self.image, 'tiny', expected_state='ERROR')
         self.flags(disable_sick_host=True, group='gpfs')
+
+
+class RescheduleTest(HealthTestCase):
+    """A boot that meets a sick host which is not known as such goes on."""
+
+    hosts = ('node1', 'node2')
+    STATES = ('expelled', 'down', 'quorum-lost')
+
+    def setUp(self):
+        super().setUp()
+        self.flags(disable_sick_host=False, group='gpfs')
+        # Each boot is to come to node1 first, whatever became of the others.
+        self.flags(build_failure_weight_multiplier=0.0,
+                   group='filter_scheduler')
+        data, _guest_bytes = cloud.qcow2_image(self.directory)
+        self.image = self.glance.add('image', data, 'qcow2')
+        # So that the scheduler prefers node1, which has more room.
+        self.boot(self.image, self.flavor('large', memory_mb=2048),
+                  host='node2')
+
+    def test_it_goes_to_the_other_host(self):
+        small = self.flavor('small', memory_mb=64)
+        for number, state in enumerate(self.STATES, 1):
+            self.gpfs.set_node_state('node1', state)
+            server = self.boot(self.image, small)
+            self.gpfs.set_node_state('node1', 'up')
+            self.assertEqual(('ACTIVE', 'node2'), (
+                server['status'], server['OS-EXT-SRV-ATTR:host']))
+            self.assertEqual(number, self.stdlog.logger.output.count(
+                'was re-scheduled'))
+            self.assertTrue(os.path.exists(self.instance_file(server,
+                                                              'disk')))
+        self.assertEqual([], self.gpfs.check())
