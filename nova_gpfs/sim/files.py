@@ -178,7 +178,19 @@ def find(call: calls.Call, path: str, family: str,
     if place is None:
         raise calls.Refusal(f'{family}.not_gpfs', path=path)
     filesystems.require_mounted(call, place[0])
-    return look(call.state, *place, path, status)
+    found = look(call.state, *place, path, status)
+    if not found.file.tag and not _is_still(path, status):
+        # A name leads GPFS to one file, and never to the name of one and the
+        # attributes of none.
+        raise calls.Refusal(f'{family}.missing', path=path)
+    return found
+
+
+def _is_still(path: str, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), status)
+    except OSError:
+        return False
 
 
 def look(state: store.Store, system: filesystems.FileSystem, inside: str,
