@@ -341,4 +341,5 @@ class CrashTestCase(cloud.CloudTestCase):
         self.assertLessEqual(set(os.listdir(os.path.join(home, 'parents'))),
                              {each.uuid for each in instances})
         if not instances:
-            self.assertEqual([], os.listdir(os.path.join(home, 'masters')))
+            for name in ('masters', 'placed'):
+                self.assertEqual([], os.listdir(os.path.join(home, name)))

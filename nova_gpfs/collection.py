@@ -171,6 +171,8 @@ class Collection:
                     dry_run or self._remove(entry, ages, stay)):
                 stay.remove(entry)
                 gone.append(entry)
+        if not dry_run:
+            self._masters.sweep_names()
         return gone
 
     @staticmethod

@@ -45,14 +45,18 @@ class Findings:
     """A file in which hosts leave each other what they have found."""
 
     def __init__(self, path: str, age: float,
-                 place: Callable[[], dict[str, Any]] = dict) -> None:
+                 place: Callable[[], dict[str, Any]] = dict,
+                 is_found: Callable[[Any], bool] = lambda found: True
+                 ) -> None:
         """``age`` is in seconds.
 
         :param place: what must be alike for hosts that believe each other
+        :param is_found: whether a value is what is looked for, by its types
         """
         self._path = path
         self._age = age
         self._place = place
+        self._is_found = is_found
 
     def get(self, look: Callable[[], Any], meanwhile: Any = None) -> Any:
         """Return what ``look`` returned lately, on this host or another.
@@ -82,9 +86,12 @@ class Findings:
         """Return what is known, None if nothing that counts here is."""
         try:
             fields = record_file.read(self._path, largest=_LARGEST)
-            return fields['found'] if fields['of'] == self._place() else None
+            found = fields['found']
+            if fields['of'] == self._place() and self._is_found(found):
+                return found
         except (OSError, ValueError, KeyError):
-            return None
+            pass
+        return None
 
     def _write(self, found: Any) -> None:
         temporary = f'{self._path}.{uuid.uuid4().hex}.new'

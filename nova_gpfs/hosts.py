@@ -25,6 +25,8 @@ longer or shorter as they differ, and at most for twice its time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+import contextlib
 import dataclasses
 import json
 import os
@@ -41,6 +43,9 @@ from nova_gpfs import record_file
 LOG = logging.getLogger(__name__)
 
 _SUFFIX = '.json'
+
+# Whether hosts use the same instances_path at the same place.
+_WHERE = ['elsewhere', 'here']
 
 # In the time for which an entry counts, hosts are counted so often.
 _COUNTS = 10
@@ -71,9 +76,9 @@ class Hosts:
         self._guard = guard
         self._host_age = host_age
         self._self: Host | None = None
-        self._number = findings.Findings(
-            os.path.join(layout.shared, 'hosts.json'), host_age / _COUNTS,
-            self._place)
+        self._addresses = findings.Findings(
+            os.path.join(layout.shared, 'addresses.json'),
+            host_age / _COUNTS, self._place, _are_addresses)
 
     def announce(self, host: Host) -> None:
         """Write or refresh the entry of this host.
@@ -84,13 +89,14 @@ class Hosts:
         path = self._layout.host(host.name)
         fields = self._fields(host)
         before = _changed(path)
-        if _read(path) == fields:
+        is_known = _read(path) == fields
+        if is_known:
             os.utime(path)
         else:
             _write(path, fields)
         self._self = host
-        if abs(_changed(path) - before) > self._host_age:
-            self._number.outdate()
+        if not is_known or abs(_changed(path) - before) > self._host_age:
+            self._addresses.outdate()
 
     def live(self) -> tuple[Host, ...]:
         """Return the hosts that have refreshed their entries lately.
@@ -98,7 +104,8 @@ class Hosts:
         Nothing is returned before this host has announced itself.
         """
         return tuple(Host(entry['name'], entry['address'])
-                     for entry in self._fresh() if self._is_here(entry))
+                     for entry in self._fresh(self._entries())
+                     if self._is_here(entry))
 
     def number(self) -> int:
         """Return how many hosts are live, as one of them has counted lately.
@@ -111,19 +118,46 @@ class Hosts:
         if self._self is None:
             return 0
         self._guard.check()
-        return int(self._number.get(self._count))
+        return len(self._addresses.get(self._look)['here'])
 
-    def _count(self) -> int:
+    def _look(self) -> dict[str, dict[str, str]]:
+        """Return the addresses of hosts that are live, here and elsewhere."""
         findings.remove_leftovers(self._layout.hosts)
-        return len(self.live())
+        found: dict[str, dict[str, str]] = {where: {} for where in _WHERE}
+        for entry in self._fresh(self._entries()):
+            where = 'here' if self._is_here(entry) else 'elsewhere'
+            found[where][entry['name']] = entry['address']
+        return found
 
     def share(self, address: str) -> bool:
         """Whether the host at an address is known to share this directory.
 
         False means that it is not known: no entry, an old one, or one that
-        speaks of another place.
+        speaks of another place. The entries of all hosts are read only where
+        that would be the answer.
         """
-        named = [entry for entry in self._fresh()
+        return (self._are_here(address, self._entries_of(address))
+                or self._are_here(address, self._entries()))
+
+    def _entries_of(self, address: str) -> list[tuple[str, float]]:
+        """Return the entries with an address, as a host has seen lately."""
+        if self._self is None:
+            return []
+        self._guard.check()
+        # It cannot be written where there is no space, and a name in it need
+        # not be one of a host.
+        with contextlib.suppress(OSError, ValueError):
+            found = self._addresses.get(self._look)
+            paths = [self._layout.host(name) for of_hosts in found.values()
+                     for name in of_hosts if of_hosts[name] == address]
+            return [(os.path.basename(path), _changed(path))
+                    for path in paths]
+        return []
+
+    def _are_here(self, address: str,
+                  entries: Iterable[tuple[str, float]]) -> bool:
+        """Whether there is a live one with an address, and all are here."""
+        named = [entry for entry in self._fresh(entries)
                  if entry['address'] == address]
         return bool(named) and all(map(self._is_here, named))
 
@@ -159,14 +193,18 @@ class Hosts:
         return all(entry.get(field) == value
                    for field, value in self._place().items())
 
-    def _fresh(self) -> list[dict[str, Any]]:
-        """Return the entries that are young enough and can be understood."""
+    def _fresh(self, entries: Iterable[tuple[str, float]]
+               ) -> list[dict[str, Any]]:
+        """Return what entries say that are young and can be understood.
+
+        :param entries: the names of files, and when they were changed
+        """
         if self._self is None:
             return []
         self.announce(self._self)
         now = os.stat(self._layout.host(self._self.name)).st_mtime
         found = [_read(os.path.join(self._layout.hosts, name))
-                 for name, changed in self._entries()
+                 for name, changed in entries
                  if abs(now - changed) <= self._host_age]
         return [entry for entry in found if entry is not None]
 
@@ -175,6 +213,14 @@ class Hosts:
             return sorted((entry.name, _changed(entry.path))
                           for entry in entries
                           if entry.name.endswith(_SUFFIX))
+
+
+def _are_addresses(found: Any) -> bool:
+    return isinstance(found, dict) and sorted(found) == _WHERE and all(
+        isinstance(of_hosts, dict) and all(
+            name and isinstance(address, str)
+            for name, address in of_hosts.items())
+        for of_hosts in found.values())
 
 
 def _changed(path: str) -> float:

@@ -38,8 +38,8 @@ from nova_gpfs import layout as gpfs_layout
 
 LOG = logging.getLogger(__name__)
 
-# In the time after which a room is a leftover, it is looked for so often.
-_SWEEPS = 24
+#: In the time after which something is left over, it is looked for so often.
+SWEEPS = 24
 
 
 class Incoming:
@@ -91,7 +91,7 @@ class Incoming:
         all the others. Two may both sweep, which costs them work and nothing
         else.
         """
-        if is_younger(self._layout.swept, self._leftover_age / _SWEEPS):
+        if is_younger(self._layout.swept, self._leftover_age / SWEEPS):
             return []
         touch(self._layout.swept)
         return self.sweep()

@@ -16,6 +16,8 @@
 
     <instances_path>/_gpfs/identity.json     what file system this is
                           /masters/<key>/    one sealed master each
+                          /placed/<key>/     names of other masters of an
+                                             image, see ``placed_names``
                           /incoming/<room>/  masters that are being made
                           /parents/<uuid>/   clone parents of one instance
                           /hosts/<name>.json one compute host each
@@ -24,7 +26,7 @@
                           /trash/            what is being removed
                           /leaving/          masters that nobody may need
                           /shared/<what>     what one host finds for all
-                          /clock, /collected, /swept
+                          /clock, /collected, /swept, /parents-swept
                                              files whose time is looked at
                           /locks/
 
@@ -99,6 +101,10 @@ class Layout:
         return os.path.join(self.home, 'masters')
 
     @property
+    def placed(self) -> str:
+        return os.path.join(self.home, 'placed')
+
+    @property
     def incoming(self) -> str:
         return os.path.join(self.home, 'incoming')
 
@@ -135,6 +141,10 @@ class Layout:
         return os.path.join(self.home, 'swept')
 
     @property
+    def parents_swept(self) -> str:
+        return os.path.join(self.home, 'parents-swept')
+
+    @property
     def shared(self) -> str:
         return os.path.join(self.home, 'shared')
 
@@ -145,12 +155,15 @@ class Layout:
     @property
     def directories(self) -> tuple[str, ...]:
         """Every directory of ours, parents first."""
-        return (self.home, self.masters, self.incoming, self.parents,
-                self.hosts, self.splits, self.trash, self.leaving,
-                self.shared, self.locks)
+        return (self.home, self.masters, self.placed, self.incoming,
+                self.parents, self.hosts, self.splits, self.trash,
+                self.leaving, self.shared, self.locks)
 
     def master(self, key: str) -> str:
         return os.path.join(self.masters, key)
+
+    def placed_names(self, key: str) -> str:
+        return os.path.join(self.placed, key)
 
     def parents_of(self, owner: str) -> str:
         return os.path.join(self.parents, owner)

@@ -45,6 +45,7 @@ from nova_gpfs import incoming
 from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import master_record
 from nova_gpfs import model
+from nova_gpfs import placed_names
 from nova_gpfs import plan
 from nova_gpfs import policy
 from nova_gpfs import turns
@@ -88,6 +89,8 @@ class Masters:
         self.alone = self._turns.alone
         self._incoming = incoming.Incoming(layout, leftover_age)
         self.sweep = self._incoming.sweep
+        self._placed_names = placed_names.PlacedNames(layout, leftover_age)
+        self.sweep_names = self._placed_names.sweep
 
     def find(self, key: str,
              wanted: model.Placement = ANYWHERE
@@ -125,12 +128,11 @@ class Masters:
 
     def of_image(self, key: str) -> Iterator[master_record.Master]:
         """Yield all masters of an image, however they are placed."""
-        for name in self.keys():
-            if name.startswith(key[:_KEPT]):
-                with contextlib.suppress(errors.CloneParentInvalid):
-                    master = self.named(name)
-                    if master is not None and master.base == key:
-                        yield master
+        for name in (key, *self._placed_names.of(key)):
+            with contextlib.suppress(errors.CloneParentInvalid):
+                master = self.named(name)
+                if master is not None and master.base == key:
+                    yield master
 
     def all(self) -> Iterator[tuple[str, master_record.Master]]:
         """Yield the masters that are ready, with their names."""
@@ -222,6 +224,8 @@ class Masters:
             info, content = written
             master_record.write(room, name, master_record.Master(
                 image, info, key, self._placement(image, wanted), content))
+            if name != key:
+                self._placed_names.add(key, name)
             made = self._incoming.publish(room, self._layout.master(name))
         LOG.info('Master image %(key)s %(what)s: %(format)s, %(size)d bytes, '
                  '%(seconds).1f s',

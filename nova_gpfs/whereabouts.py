@@ -24,6 +24,7 @@ import contextlib
 import dataclasses
 import os
 import time
+from typing import Any
 
 from oslo_log import log as logging
 from oslo_utils import uuidutils
@@ -66,7 +67,8 @@ class Whereabouts:
         self._records: dict[str, _Record] = {}
         self._groups: dict[str, list[str]] = {}
         self._findings = findings.Findings(
-            os.path.join(layout.shared, 'whereabouts.json'), age)
+            os.path.join(layout.shared, 'whereabouts.json'), age,
+            is_found=_are_groups)
 
     def in_group(self, failure_group: str) -> frozenset[str]:
         """Return the UUIDs of the instances with blocks in a failure group.
@@ -123,6 +125,13 @@ class Whereabouts:
         if known is not None and known.seen == seen:
             return known
         return _Record(seen, _failure_groups(placements.read(directory)))
+
+
+def _are_groups(found: Any) -> bool:
+    return isinstance(found, dict) and all(
+        isinstance(names, list) and all(isinstance(name, str)
+                                        for name in names)
+        for names in found.values())
 
 
 def _failure_groups(record: placements.Record) -> frozenset[str]:

@@ -274,16 +274,18 @@ class RacesTestCase(base.BaseTestCase):
                 self.storage.collection.collect(collection.Ages(0, 0))
         self.assertEqual(['_gpfs'], os.listdir(self.instances_path))
         for path in (self.layout.incoming, self.layout.masters,
-                     self.layout.leaving, self.layout.parents,
-                     self.layout.trash):
+                     self.layout.placed, self.layout.leaving,
+                     self.layout.parents, self.layout.trash):
             self.assertEqual([], os.listdir(path), path)
         self.assertEqual([], self.gpfs.check())
 
     def _be_long_ago(self):
         """Let everything be old, whoever's clock it has its time from."""
-        for top in (self.layout.masters, self.layout.leaving,
-                    self.layout.incoming, self.layout.parents):
+        for top in (self.layout.masters, self.layout.placed,
+                    self.layout.leaving, self.layout.incoming,
+                    self.layout.parents):
             for directory, _names, files in os.walk(top):
                 os.utime(directory, (1, 1))
-                if 'used' in files:
-                    os.utime(os.path.join(directory, 'used'), (1, 1))
+                for name in files:
+                    if name == 'used' or top == self.layout.placed:
+                        os.utime(os.path.join(directory, name), (1, 1))

@@ -160,7 +160,7 @@ class Host:
     def __init__(self, cloud, number):
         self._cloud = cloud
         self.name = f'host{number}'
-        self._address = f'10.0.{number // 256}.{number % 256}'
+        self.address = f'10.0.{number // 256}.{number % 256}'
         driver = mmdriver.MmDriver(cloud.commands, os.lstat)
         self.storage = storage.Storage(
             driver, cloud.layout, _refuse_copy, require_clone=True,
@@ -206,12 +206,20 @@ class Host:
         self._placing.facts.current()
 
     def announce(self):
-        self.storage.hosts.announce(hosts.Host(self.name, self._address))
+        self.storage.hosts.announce(hosts.Host(self.name, self.address))
 
     def report(self):
         """Do what a host does each minute, without the facts of GPFS."""
         self.announce()
         self.storage.hosts.number()
+
+    def may_move_to(self, address):
+        """See whether a cold migration finds another host here.
+
+        Nova is to ask over ssh otherwise, which is nothing to count.
+        """
+        if not self.storage.hosts.share(address):
+            raise AssertionError(f'{address} is not known to share')
 
     def find_near(self):
         """Find the instances near this host, for the scheduler."""
@@ -225,5 +233,5 @@ class Host:
     def start(self):
         """Clear up as nova-compute does when it starts."""
         self.storage.masters.sweep()
-        self.storage.parents.sweep()
+        self.storage.parents.sweep_in_turn()
         self.storage.trash.sweep()

@@ -21,8 +21,6 @@ import statistics
 from benchmarks.scale import cloud as clouds
 from nova_gpfs import whereabouts
 
-#: Of what is the same for every host, so many do it.
-SAMPLE = 2
 EVACUATIONS = 100
 STORM = 60.0
 INTERVAL = 2400.0
@@ -126,11 +124,11 @@ def _evacuations(cloud, _wish):
             others * (EVACUATIONS // len(others) + 1), instances)])
 
 
-def _each(cloud, action, seconds=STORM, number=None):
-    hosts = cloud.hosts[:number]
+def _each(cloud, action, seconds=STORM):
     return _measured(cloud, [
         (moment, host.name, lambda host=host: action(host))
-        for moment, host in zip(cloud.moments(len(hosts), seconds), hosts)])
+        for moment, host in zip(cloud.moments(len(cloud.hosts), seconds),
+                                cloud.hosts)])
 
 
 def _announce(cloud, _wish):
@@ -157,7 +155,17 @@ def _cache_pass(cloud, _wish):
 
 
 def _starts(cloud, _wish):
-    return _each(cloud, lambda host: host.start(), number=SAMPLE)
+    return _each(cloud, lambda host: host.start())
+
+
+def _moves(cloud, _wish):
+    addresses = [host.address for host in cloud.hosts]
+    return _measured(cloud, [
+        (moment, host.name,
+         lambda host=host, address=address: host.may_move_to(address))
+        for moment, host, address in zip(
+            cloud.moments(len(addresses), STORM), cloud.hosts,
+            reversed(addresses))])
 
 
 _SCENARIOS = {
@@ -166,6 +174,7 @@ _SCENARIOS = {
     'evacuation': _evacuations,
     'host entry': _announce,
     'host report': _report,
+    'move': _moves,
     'near, first': _near,
     'near, again': _near_again,
     'cache pass': _cache_pass,

@@ -25,6 +25,7 @@ from oslo_log import log as logging
 
 from nova_gpfs import collection
 from nova_gpfs import errors
+from nova_gpfs import findings
 from nova_gpfs import layout
 from nova_gpfs import qcow2
 
@@ -33,6 +34,10 @@ LOG = logging.getLogger(__name__)
 
 # Nova runs the task this often, in seconds, where the interval is set to 0.
 _SHORTEST_INTERVAL = 60
+# Each host asks each minute for the space of the image cache, where
+# [workarounds] reserve_disk_resource_for_image_cache is set. One looks at the
+# masters for all, this often, in seconds.
+_USAGE_AGE = 300.0
 # Hosts run it at moments of their own, somewhat earlier or later each time.
 _EARLY = 0.9
 
@@ -50,6 +55,9 @@ class GpfsImageCacheManager(imagecache.ImageCacheManager):
         super().__init__()
         self._storage = storage
         self._splitting = splitting
+        self._usage = findings.Findings(
+            os.path.join(storage.layout.shared, 'usage.json'), _USAGE_AGE,
+            is_found=lambda found: isinstance(found, int))
 
     def update(self, context, all_instances):
         """Let Nova look after ``_base``, and look after what is ours."""
@@ -116,11 +124,15 @@ class GpfsImageCacheManager(imagecache.ImageCacheManager):
     def get_disk_usage(self):
         """Return the bytes of ``_base`` and of the masters, 0 if unknown."""
         try:
-            return super().get_disk_usage() + sum(
-                os.stat(master.path).st_blocks * 512
-                for _name, master in self._storage.masters.all())
+            self._storage.guard.check()
+            return super().get_disk_usage() + self._usage.get(
+                self._bytes_of_masters)
         except (errors.GpfsError, OSError):
             return 0
+
+    def _bytes_of_masters(self):
+        return sum(os.stat(master.path).st_blocks * 512
+                   for _name, master in self._storage.masters.all())
 
 
 def _backing_files(instances_path):

@@ -51,7 +51,7 @@ def prepare(storage, placing):
     _try_clone(driver, storage.layout)
     placing.check_rules()
     storage.masters.sweep()
-    storage.parents.sweep()
+    storage.parents.sweep_in_turn()
     storage.trash.sweep()
     _log(describe(driver, cluster, here, file_system, placing))
     _look_at_store(storage)

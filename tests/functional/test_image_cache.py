@@ -148,8 +148,18 @@ class PassTest(ImageCacheTestCase):
         self.assertEqual(0, manager.get_disk_usage())
         self.boot(self.image_id, self.flavor('small'))
         image = os.path.join(self.home, 'masters', self.key, 'image')
+        # One host looks for all, and not each time.
+        self.assertEqual(0, manager.get_disk_usage())
+        found = os.path.join(self.home, 'shared', 'usage.json')
+        os.utime(found, (1, 1))
         self.assertEqual(os.stat(image).st_blocks * 512,
                          manager.get_disk_usage())
+
+    def test_the_space_of_masters_is_unknown_while_gpfs_is_away(self):
+        manager = self.computes['node1'].driver.image_cache_manager
+        self.gpfs.unmount('fs0')
+        self.assertEqual(0, manager.get_disk_usage())
+        self.assertFalse(os.path.exists(self.instances_path))
 
 
 class BaseDirectoryTest(ImageCacheTestCase):

@@ -15,10 +15,14 @@
 
 import os
 import shutil
+from unittest import mock
 
+from nova_gpfs import collection
 from nova_gpfs import errors
+from nova_gpfs import incoming
 from nova_gpfs import layout
 from nova_gpfs import model
+from nova_gpfs import placed_names
 from nova_gpfs import storage
 from tests.functional import test_masters
 from tests import local_driver
@@ -78,6 +82,71 @@ class PlacedMastersTest(test_masters.MastersTestCase):
         self.assertEqual([('fast', 2)], self.copied)
         self.assertEqual({('fast', 2)}, self.placed(disk))
         self.assert_content(disk)
+
+    def test_a_new_image_does_not_have_all_masters_listed(self):
+        self.disk('placed', FAST)
+        listdir = mock.Mock(wraps=os.listdir)
+        with mock.patch.object(os, 'listdir', listdir):
+            self.disk('plain')
+        self.assertEqual([('system', 1)], self.copied)
+        self.assertNotIn(mock.call(self.layout.masters),
+                         listdir.call_args_list)
+
+    def test_a_placed_master_is_found_by_its_image_until_it_goes(self):
+        name = layout.placed_key('key', FAST)
+        self.disk('placed', FAST)
+        names = self.layout.placed_names('key')
+        self.assertEqual([name], os.listdir(names))
+        self.assertEqual(
+            [self.layout.master(name)],
+            [master.directory for master
+             in self.storage.masters.of_image('key')])
+        self.age(os.path.join(names, name))
+        self.collect()
+        self.assertEqual([name], os.listdir(names))
+        os.unlink(os.path.join(self.instances_path, 'placed'))
+        self.collect()
+        self.assertEqual([], os.listdir(self.layout.masters))
+        self.assertEqual([], os.listdir(self.layout.placed))
+
+    def test_the_name_of_a_master_that_is_still_made_stays(self):
+        """Its host may publish it in a moment."""
+        names = placed_names.PlacedNames(self.layout, 86400)
+        names.add('key', 'key_on-fast')
+        names.sweep()
+        self.assertEqual(['key_on-fast'], names.of('key'))
+        self.age(os.path.join(self.layout.placed_names('key'), 'key_on-fast'))
+        names.sweep()
+        self.assertEqual([], names.of('key'))
+
+    def test_the_name_of_a_master_that_may_come_back_stays(self):
+        names = placed_names.PlacedNames(self.layout, 86400)
+        names.add('key', 'key_on-fast')
+        self.age(os.path.join(self.layout.placed_names('key'), 'key_on-fast'))
+        os.mkdir(os.path.join(self.layout.leaving, 'key_on-fast.0123'))
+        names.sweep()
+        self.assertEqual(['key_on-fast'], names.of('key'))
+
+    def test_a_name_is_added_though_a_sweep_removes_its_directory(self):
+        names = placed_names.PlacedNames(self.layout, 86400)
+        touch, removed = incoming.touch, []
+
+        def remove_first(path):
+            if not removed:
+                removed.append(os.rmdir(os.path.dirname(path)))
+            touch(path)
+
+        with mock.patch.object(incoming, 'touch', remove_first):
+            names.add('key', 'key_on-fast')
+        self.assertEqual(['key_on-fast'], names.of('key'))
+
+    def age(self, path):
+        os.utime(path, (1, 1))
+
+    def collect(self):
+        # The first pass notes that there are no clones.
+        for _time in range(2):
+            self.storage.collection.collect(collection.Ages(0, 0))
 
     def test_images_whose_names_begin_alike_are_not_mixed_up(self):
         self.storage.masters.ensure('key_on-fast', self._other)

@@ -13,11 +13,13 @@
 import json
 import os
 import time
+from unittest import mock
 
 from nova_gpfs import errors
 from nova_gpfs import guard
 from nova_gpfs import hosts
 from nova_gpfs import layout
+from nova_gpfs import record_file
 
 from tests import local_driver
 from tests.unit.sim import simulated
@@ -98,7 +100,8 @@ class HostsTest(simulated.SimulatedTestCase):
         self.announce()
         self.here.share('192.0.2.2')
         real = os.utime
-        self.patch_utime(lambda path, *times: real(path, (1000, 1000)))
+        self.patch_utime(lambda path, *times, **how: real(
+            path, (1000, 1000), **how))
         self.here.announce(hosts.Host('node1', '192.0.2.1'))
         self.other.announce(hosts.Host('node2', '192.0.2.2'))
         self.assertEqual(1000, os.stat(self.layout.host('node2')).st_mtime)
@@ -129,8 +132,45 @@ class HostsTest(simulated.SimulatedTestCase):
         self.assertNotIn(os.path.basename(
             self.layout.host('old') + '.1.new'), left)
 
+    def test_who_moves_something_does_not_read_the_entries_of_all(self):
+        self.announce()
+        self.assertTrue(self.other.share('192.0.2.1'))
+        read = mock.Mock(wraps=record_file.read)
+        with (mock.patch.object(os, 'scandir') as scandir,
+              mock.patch.object(record_file, 'read', read)):
+            self.assertTrue(self.here.share('192.0.2.2'))
+        self.assertFalse(scandir.called)
+        self.assertEqual(
+            {os.path.join(self.layout.shared, 'addresses.json'),
+             self.layout.host('node1'), self.layout.host('node2')},
+            {call.args[0] for call in read.call_args_list})
+
+    def test_a_host_with_another_address_is_known_by_it_at_once(self):
+        self.announce()
+        self.assertTrue(self.here.share('192.0.2.2'))
+        self.other.announce(hosts.Host('node2', '192.0.2.7'))
+        self.assertTrue(self.here.share('192.0.2.7'))
+        self.assertFalse(self.here.share('192.0.2.2'))
+
+    def test_addresses_that_no_host_has_written_do_no_harm(self):
+        self.announce()
+        self.here.share('192.0.2.2')
+        path = os.path.join(self.layout.shared, 'addresses.json')
+        with open(path) as f:
+            written = json.load(f)
+        for found in (7, [], {}, {'here': 7, 'elsewhere': {}},
+                      {'here': {'': '192.0.2.2'}, 'elsewhere': {}},
+                      {'here': {'..': '192.0.2.2'}, 'elsewhere': {}},
+                      {'here': {'node2': 7}, 'elsewhere': {}},
+                      {'here': {'node1': '192.0.2.2'}, 'elsewhere': {}},
+                      {'here': {'/etc/x': '192.0.2.2'}, 'elsewhere': {}}):
+            with open(path, 'w') as f:
+                json.dump({**written, 'found': found}, f)
+            self.assertTrue(self.here.share('192.0.2.2'), found)
+            self.assertGreater(self.here.number(), 0)
+
     def age_count(self, seconds):
-        path = os.path.join(self.layout.shared, 'hosts.json')
+        path = os.path.join(self.layout.shared, 'addresses.json')
         then = os.stat(path).st_mtime - seconds
         os.utime(path, (then, then))
 
@@ -152,7 +192,7 @@ class HostsTest(simulated.SimulatedTestCase):
     def test_a_count_of_another_place_is_not_believed(self):
         self.announce()
         self.assertEqual(2, self.here.number())
-        path = os.path.join(self.layout.shared, 'hosts.json')
+        path = os.path.join(self.layout.shared, 'addresses.json')
         with open(path) as f:
             count = json.load(f)
         with open(path, 'w') as f:

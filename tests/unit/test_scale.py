@@ -78,10 +78,18 @@ class RunTest(base.BaseTestCase):
             self.assert_flat(name, report.EACH, ('instances',))
 
     def test_no_boot_lists_a_directory_that_all_share(self):
-        """Who makes a master does; all others of the same image do not."""
-        for name, images in (('boot, one image', 1),
-                             ('boot, many images', IMAGES)):
-            self.assertLessEqual(self.whole[name]['lists'], 3 * images)
+        """But one host of all, which clears up what is unfinished."""
+        for name in ('boot, one image', 'boot, many images'):
+            self.assertEqual({}, self.whole[name]['listed by hosts'])
+            self.assertLess(self.whole[name]['names'], IMAGES)
+
+    def test_a_move_does_not_read_the_entries_of_all_hosts(self):
+        self.assertLessEqual(self.whole['move']['lists'], 3)
+        self.assert_flat('move', report.EACH, ('hosts', 'instances'))
+
+    def test_one_host_of_those_that_start_looks_at_all_instances(self):
+        self.assertLess(self.whole['start']['looks'],
+                        2 * INSTANCES + 10 * HOSTS)
 
     def test_hosts_do_not_take_a_note_of_use_from_each_other(self):
         """The directory of instances is Nova's to write to."""
