@@ -17,9 +17,10 @@ from __future__ import annotations
 from oslo_config import cfg
 
 OPTIONS: list[cfg.Opt] = [
-    cfg.BoolOpt(
+    cfg.StrOpt(
         'pin_paths',
-        default=False,
+        default='auto',
+        choices=('auto', 'always', 'never'),
         help="""
 Give mm commands that run as root the very files that were checked.
 
@@ -30,13 +31,18 @@ looks at it. Without this, whoever owns a directory below ``instances_path``,
 which is the user of nova-compute, can win such a race.
 
 It is not documented whether the mm commands of every release take such names.
-``nova-gpfs check`` as root tries it out (``names-below-proc``); set this where
-that works. Where it does not, commands fail and nothing is changed.
+The daemon asks ``mmclone show`` and ``mmlsattr`` about the first file by its
+name, once. ``nova-gpfs check`` as root tries out the commands that change
+something too (``names-below-proc``). Where one does not take them, it fails
+and nothing is changed.
 
 Possible values:
 
-* ``False``: commands get the paths as they are.
-* ``True``: they get names of what was checked.
+* ``auto``: commands get names of what was checked, unless the two queries know
+  a file by its path and not by its name.
+* ``always``: they get names of what was checked, whatever is found out.
+* ``never``: they get the paths as they are. Set this where ``nova-gpfs check``
+  says that commands which change something do not take names.
 
 Related options:
 

@@ -29,9 +29,9 @@ and placed.
 
 Between the check of a path and its use by a command, the owner of a directory
 can put a symbolic link into it. mm commands take names and not descriptors, so
-with [gpfs] pin_paths they get names that lead to what was checked, see
-``pinned``. What remains then is a name that did not exist: what the owner has
-put there meanwhile, GPFS is to refuse, as it does not replace files.
+they get names that lead to what was checked (``pinned``, ``pinning``). What
+remains is a name that did not exist: what the owner has put there meanwhile,
+GPFS is to refuse, as it does not replace files.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ from nova_gpfs.mm import mmchattr
 from nova_gpfs.mm import mmclone
 from nova_gpfs import model
 from nova_gpfs import pinned
+from nova_gpfs import pinning
 from nova_gpfs import privileged_fresh as fresh
 from nova_gpfs import privileged_places as places
 from nova_gpfs import run as local
@@ -88,6 +89,7 @@ _DISK_MODE = 0o644
 # GPFS does not count the file as open.
 _NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _fresh = fresh.Fresh()
+_pinning = pinning.Pinning()
 
 
 def start_with(root_helper: list[str]) -> None:
@@ -196,9 +198,9 @@ def _run_checked(command: base.Command[Any],
     :param names: what leads to them, by the paths of the command
     """
     transport = _local()
-    if not CONF.gpfs.pin_paths:
-        names = {}
     try:
+        if not _pinning.is_wanted(CONF.gpfs.pin_paths, transport, names):
+            names = {}
         result = transport(pinned.renamed(command, names) if names
                            else command)
     except tuple(_FAILURES.values()) as error:

@@ -131,7 +131,7 @@ def names_below_proc(room: base.Room) -> base.Seen:
         parent = held.enter_context(_named(image))
         disk = held.enter_context(_named(room.path)) + '/disk'
         for command in (mmclone.Seal(parent), mmclone.Copy(parent, disk),
-                        mmclone.Show(parent),
+                        mmclone.Show(parent), mmlsattr.List(disk),
                         mmchattr.Change(disk, data_replicas=1),
                         mmclone.Split(disk)):
             why = base.refusal(lambda command=command: command.outcome(
@@ -214,16 +214,16 @@ TRIALS = (
     base.Trial('names-below-proc', 'Do commands take /proc/PID/fd/N for the '
                'file that is open?', names_below_proc, {
                    'follow': base.Verdict(
-                       base.WORKS, 'with [gpfs] pin_paths = True root is '
-                       'given what was checked and nothing else'),
+                       base.WORKS, 'root is given what was checked and '
+                       'nothing else'),
                    'refuse': base.Verdict(
-                       base.WORKS, 'root is given paths, at which the user '
-                       'of nova-compute can put something else in time; '
-                       '[gpfs] pin_paths is to stay unset'),
+                       base.DEGRADED, 'root is given paths, at which the '
+                       'user of nova-compute can put something else in time',
+                       'Set [gpfs] pin_paths = never, so that nobody has to '
+                       'find it out.'),
                    'else': base.Verdict(
-                       base.DEGRADED, 'commands that run as root do nothing '
-                       'with [gpfs] pin_paths',
-                       'Leave [gpfs] pin_paths unset.')},
+                       base.WRONG, 'commands that run as root do nothing',
+                       'Set [gpfs] pin_paths = never.')},
                'names_below_proc', 'proc(5)'),
     *(base.Trial(f'user-runs-{program}', f'May this user run {program}?',
                  by_user(program), _BY_USER, _SWITCHES.get(program, ''),

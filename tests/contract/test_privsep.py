@@ -101,7 +101,7 @@ class DaemonTestCase(base.BaseTestCase):
 
 class ClusterTestCase(simulated.ClusterTestCase, DaemonTestCase):
 
-    pin_paths = False
+    pin_paths = 'never'
 
     def make_driver(self, node, command_timeout, copy_timeout):
         options = {'mm_path': self.cluster.bin_dir(node),
@@ -164,7 +164,7 @@ class TestParents(ClusterTestCase):
 class TestPinned(suite.Contract, ClusterTestCase):
     """Commands get names of what the daemon has open."""
 
-    pin_paths = True
+    pin_paths = 'always'
 
     def test_every_change_is_made(self):
         master = self.master()
@@ -193,6 +193,47 @@ class TestPinned(suite.Contract, ClusterTestCase):
             self.assertFalse(os.path.lexists(self.path('disk')))
         self.cluster.set_switch('names_below_proc', 'follow')
         self.assertFalse(self.gpfs.clone_info(plain).is_parent)
+
+
+class TestPinnedIfTaken(suite.Contract, ClusterTestCase):
+    """The daemon finds out whether commands take such names."""
+
+    pin_paths = 'auto'
+
+    def argv(self):
+        """Yield what each command was given since the last look."""
+        calls = self.cluster.calls()
+        yield from (' '.join(call['argv']) for call in calls[self.seen:])
+        self.seen = len(calls)
+
+    seen = 0
+
+    def setUp(self):
+        super().setUp()
+        # It keeps what it has found out.
+        self.stop_daemon()
+        list(self.argv())
+
+    def change(self):
+        master = self.master()
+        self.gpfs.clone(master, self.path('disk'))
+        self.gpfs.place(self.path('disk'), model.Placement('fast'))
+        self.gpfs.detach(self.path('disk'), model.Ancestors.ALL)
+        self.assertEqual('fast', self.gpfs.attributes(self.path('disk')).pool)
+
+    def test_where_they_do_every_command_gets_them(self):
+        self.change()
+        given = [argv for argv in self.argv() if self.instances in argv
+                 and not argv.startswith('mmlsattr')]
+        self.assertEqual([], given)
+
+    def test_where_they_do_not_commands_get_paths(self):
+        self.addCleanup(self.cluster.set_switch, 'names_below_proc', 'follow')
+        self.cluster.set_switch('names_below_proc', 'refuse')
+        self.change()
+        given = [argv for argv in self.argv() if '/proc/' in argv]
+        # It was asked by the first command, twice.
+        self.assertEqual(2, len(given))
 
 
 class TestDaemon(DaemonTestCase):

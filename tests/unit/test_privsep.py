@@ -69,7 +69,8 @@ class PrivsepTestCase(test_run.ProgramsTestCase):
             config.register_opt(cfg.StrOpt('instances_path'))
         config.config(instances_path=instances_path)
         config.config(group='gpfs', mm_path=self.mm_path,
-                      command_timeout=1.0, copy_timeout=1.0)
+                      command_timeout=1.0, copy_timeout=1.0,
+                      pin_paths='never')
 
     def require_root(self):
         if os.geteuid() != 0:
@@ -336,7 +337,7 @@ class TestSwap(PrivsepTestCase):
 
     def setUp(self):
         super().setUp()
-        cfg.CONF.set_override('pin_paths', True, 'gpfs')
+        cfg.CONF.set_override('pin_paths', 'always', 'gpfs')
         self.elsewhere = self.useFixture(fixtures.TempDir()).path
         self.secret = pathlib.Path(self.elsewhere, 'disk')
         self.secret.write_text('secret')

@@ -1,0 +1,130 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Names of open files are given up only where they are not taken."""
+
+import contextlib
+import os
+from unittest import mock
+
+import fixtures
+from oslotest import base
+
+from nova_gpfs import errors
+from nova_gpfs.mm import mmclone
+from nova_gpfs import model
+from nova_gpfs import pinned
+from nova_gpfs import pinning
+
+_CLONE = """Parent  Depth   Parent inode   File name
+------  -----  --------------  ---------
+   yes      0                  {}
+"""
+_ATTRIBUTES = """file name:            {}
+metadata replication: 1 max 2
+data replication:     1 max 2
+immutable:            no
+appendOnly:           no
+flags:
+storage pool name:    system
+fileset name:         root
+snapshot name:
+"""
+_UNKNOWN = model.Result(1, '', 'mmclone: No such file or directory')
+_DOWN = model.Result(1, '', 'mmclone: GPFS is down on this node.')
+
+
+class PinningTest(base.BaseTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.log = self.useFixture(fixtures.FakeLogger())
+        self.path = self.useFixture(fixtures.TempDir()).join('disk')
+        open(self.path, 'x').close()
+        file = os.open(self.path, os.O_PATH)
+        self.addCleanup(os.close, file)
+        self.names = {self.path: pinned.name(file)}
+        self.asked = []
+        self.pinning = pinning.Pinning()
+
+    def gpfs(self, command):
+        """Answer a query; names are taken."""
+        self.asked.append(command.path)
+        said = (_CLONE if isinstance(command, mmclone.Show)
+                else _ATTRIBUTES)
+        return model.Result(0, said.format(command.path), '')
+
+    def answers(self, *answers):
+        """Return a transport that answers so; None is as GPFS does."""
+        left = list(answers)
+        return lambda command: left.pop(0) or self.gpfs(command)
+
+    def without_names(self, command):
+        found = self.gpfs(command)
+        return found if command.path == self.path else _UNKNOWN
+
+    def is_wanted(self, transport, choice='auto', names=None):
+        return self.pinning.is_wanted(
+            choice, transport, self.names if names is None else names)
+
+    def test_they_are_wanted_where_they_are_taken(self):
+        self.assertTrue(self.is_wanted(self.gpfs))
+        self.assertEqual(2 * list(self.names.values()), self.asked)
+        self.assertTrue(self.is_wanted(self.without_names))
+        self.assertEqual(2, len(self.asked))
+        self.assertEqual('', self.log.output)
+
+    def test_they_are_not_where_only_the_path_is_known(self):
+        self.assertFalse(self.is_wanted(self.without_names))
+        self.assertEqual(3, len(self.asked))
+        self.assertIn('does not take names below /proc', self.log.output)
+        self.assertFalse(self.is_wanted(self.gpfs))
+        self.assertEqual(3, len(self.asked))
+
+    def test_nobody_is_asked_where_it_is_configured(self):
+        self.assertTrue(self.is_wanted(self.without_names, 'always'))
+        self.assertFalse(self.is_wanted(self.gpfs, 'never'))
+        self.assertEqual([], self.asked)
+
+    def test_a_refusal_that_passes_tells_nothing(self):
+        self.assertTrue(self.is_wanted(self.answers(_UNKNOWN, None, None)))
+        self.assertFalse(self.is_wanted(self.without_names))
+
+    def test_gpfs_that_is_not_well_tells_nothing(self):
+        """Not even where it is well for the path, in between."""
+        for answers in ((_DOWN, None, _DOWN), (_UNKNOWN, _DOWN, _UNKNOWN),
+                        (_UNKNOWN, None, _DOWN)):
+            self.assertTrue(self.is_wanted(self.answers(*answers)))
+        self.assertFalse(self.is_wanted(self.without_names))
+
+    def test_a_file_that_somebody_removes_meanwhile_tells_nothing(self):
+        """Another one is put in its place, which has the path."""
+        def removes(command):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            return self.without_names(command)
+
+        self.assertTrue(self.is_wanted(removes))
+        self.assertTrue(self.is_wanted(removes))
+
+    def test_what_is_no_file_is_not_asked_about(self):
+        directory = os.open(os.path.dirname(self.path), os.O_PATH)
+        self.addCleanup(os.close, directory)
+        for name in (pinned.name(directory), pinned.name(directory, 'new')):
+            self.assertTrue(self.is_wanted(self.gpfs,
+                                           names={self.path: name}))
+        self.assertEqual([], self.asked)
+
+    def test_a_command_that_hangs_is_not_waited_for_again(self):
+        transport = mock.Mock(side_effect=errors.TimedOut(('mmclone',), 1.0))
+        self.assertRaises(errors.TimedOut, self.is_wanted, transport)
+        self.assertEqual(1, transport.call_count)
