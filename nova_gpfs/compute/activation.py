@@ -19,7 +19,8 @@ already (a default argument in its class body):
   ``[libvirt] images_type``, and the function that loads the compute driver
   is wrapped.
 * ``install()``, when nova-compute loads its driver and images_type is gpfs:
-  our Backend and LibvirtDriver take the places of Nova's.
+  our Backend and LibvirtDriver take the places of Nova's, and the function
+  that converts images is wrapped.
 
 Both look first whether Nova is as they know it, and change nothing if not.
 Nova with any other images_type keeps all of its own classes.
@@ -101,10 +102,14 @@ def install() -> None:
     if _installed():
         return
     newer = require_known()
+    from nova.virt import images
     from nova.virt import libvirt
     from nova.virt.libvirt import imagebackend
     from nova_gpfs.compute import backend
+    from nova_gpfs.compute import image_size
     from nova_gpfs.compute import libvirt_driver
+    if not isinstance(images.convert_image, image_size.Convert):
+        images.convert_image = image_size.Convert(images.convert_image)
     imagebackend.Backend = backend.GpfsBackend
     libvirt.LibvirtDriver = libvirt_driver.GpfsLibvirtDriver
     LOG.info('images_type = gpfs: the GPFS image backend is in place in Nova '

@@ -77,8 +77,8 @@ class Image:
         """
         image_size.require_fits(self._kwargs.get('context'), self._image_id,
                                 self._at_most)
-        return (self._source.convert(path, self._at_most)
-                or self._download(path))
+        with image_size.at_most(self._at_most):
+            return self._source.convert(path) or self._download(path)
 
     def _download(self, path):
         self._fetch(target=path, image_id=self._image_id, **self._kwargs)

@@ -17,6 +17,9 @@ file can become one that fills the file system of all instances by then:
 compressed clusters of qcow2 hold what QEMU writes out in full.
 """
 
+import contextlib
+import contextvars
+
 from nova import exception
 from nova.virt import images
 from oslo_log import log as logging
@@ -25,21 +28,64 @@ from nova_gpfs import printable
 
 LOG = logging.getLogger(__name__)
 
+# Of the disk that an image is fetched for, in this thread.
+_SIZE = contextvars.ContextVar('nova_gpfs_size_of_disk', default=0)
+
 
 def require_fits(context, image_id, size):
     """Refuse an image that Glance knows to be larger than its disk.
 
     Glance reads the size from the data of an image when they are uploaded
     (Image API v2, ``virtual_size``). Where it does not tell, an image is
-    compared when it is there.
+    compared before it is converted, and when it is there.
 
     :param size: size of the disk in bytes; None or 0 for that of the image
     :raises exception.FlavorDiskSmallerThanImage: it is larger
     """
-    if not size:
-        return
-    needed = _virtual_size(context, image_id)
-    if needed > size:
+    if size:
+        _compare(_virtual_size(context, image_id), size)
+
+
+@contextlib.contextmanager
+def at_most(size):
+    """Let nothing that is larger than the disk be converted in here.
+
+    :param size: size of the disk in bytes; None or 0 for that of the image
+    """
+    token = _SIZE.set(size or 0)
+    try:
+        yield
+    finally:
+        _SIZE.reset(token)
+
+
+class Convert:
+    """Nova's convert_image, which compares first what it is to convert.
+
+    Nova converts an image as soon as it has downloaded it
+    (nova.virt.images.fetch_to_raw), and leaves no other place in between.
+    """
+
+    def __init__(self, original):
+        self.original = original
+
+    def __call__(self, source, dest, in_format, out_format, *args, **kwargs):
+        """Convert an image, unless it is larger than the disk it is for.
+
+        Its format has been inspected by then. QEMU is not let guess one.
+
+        :raises exception.FlavorDiskSmallerThanImage: it is larger
+        """
+        size = _SIZE.get()
+        if size and in_format:
+            _compare(images.qemu_img_info(source, in_format).virtual_size,
+                     size)
+        return self.original(source, dest, in_format, out_format, *args,
+                             **kwargs)
+
+
+def _compare(needed, size):
+    if needed and needed > size:
         raise exception.FlavorDiskSmallerThanImage(flavor_size=size,
                                                    image_size=needed)
 

@@ -62,17 +62,15 @@ class ImageSource:
         """
         return self._from_file(self._snap, path)
 
-    def convert(self, path, at_most=None):
+    def convert(self, path):
         """Write to ``path`` what QEMU reads from the file, as a raw image.
 
         None where that cannot be, and where the image is to stay as it is.
 
-        :param at_most: size in bytes of the disk, None or 0 for no limit
-        :raises exception.FlavorDiskSmallerThanImage: it would be larger
+        :raises exception.FlavorDiskSmallerThanImage: it is larger than the
+            disk; the download would find no other size
         """
-        def convert(found, record, path):
-            return self._convert(found, record, path, at_most)
-        return self._from_file(convert, path)
+        return self._from_file(self._convert, path)
 
     def complete(self, master):
         """Record the digest of a master if Glance knows it by now.
@@ -185,14 +183,10 @@ class ImageSource:
                  {'image': self._image_id, 'file': found.path})
         return info, _digest(record)
 
-    def _convert(self, found, record, path, at_most):
+    def _convert(self, found, record, path):
         disk_format = self._inspect(_open_path(found), record)
         if disk_format in _kept_formats():
             return None
-        needed = images.qemu_img_info(_open_path(found)).virtual_size
-        if at_most and needed > at_most:
-            raise exception.FlavorDiskSmallerThanImage(flavor_size=at_most,
-                                                       image_size=needed)
         before = _state(found)
         try:
             images.convert_image(_open_path(found), path, disk_format,

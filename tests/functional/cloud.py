@@ -36,6 +36,7 @@ from nova.tests import fixtures as nova_fixtures
 from nova.tests.functional import fixtures as func_fixtures
 from nova.tests.functional import integrated_helpers
 from nova.tests.unit import fake_network
+from nova.virt import images
 from nova.virt import libvirt
 from nova.virt.libvirt import imagebackend
 from oslo_utils.fixture import uuidsentinel as uuids
@@ -111,7 +112,8 @@ class Activation(fixtures.Fixture):
 
     def _setUp(self):
         for owner, name in ((imagebackend, 'Backend'),
-                            (libvirt, 'LibvirtDriver')):
+                            (libvirt, 'LibvirtDriver'),
+                            (images, 'convert_image')):
             self.addCleanup(setattr, owner, name, getattr(owner, name))
         activation.activate()
         activation.install()

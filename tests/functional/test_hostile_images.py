@@ -16,10 +16,15 @@ Each is offered as the file that Glance has beside the instances, and when it
 was not taken from there, as a download. Nova's own code looks at the latter.
 """
 
+from concurrent import futures
 import os
+import threading
+import time
 
+import fixtures
 from nova import context
 from nova import exception
+from nova.privsep import qemu
 from nova.virt.libvirt import utils as libvirt_utils
 
 from nova_gpfs.compute import fetching
@@ -105,7 +110,7 @@ class HostileImagesTest(shared_store.SharedStoreTestCase):
         self.assertNotIn(image_id, self.glance.downloads)
 
 
-class Large:
+class LargeImagesTest(shared_store.SharedStoreTestCase):
     """An image that is a hundred times as large when it is unpacked."""
 
     def setUp(self):
@@ -118,39 +123,94 @@ class Large:
         self.image_id = self.glance.add(
             'large', cloud.read(f'{path}.qcow2'), 'qcow2')
 
-    def boot_refused(self):
-        """Return how many masters there are after a boot is refused."""
-        self.boot(self.image_id, self.flavor('small', root_gb=1),
-                  expected_state='ERROR')
-        layout = self.computes['node1'].driver.image_backend.storage.layout
+        self.converted = []
+        convert = qemu.unprivileged_convert_image
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.privsep.qemu.unprivileged_convert_image',
+            lambda *args, **kwargs: (self.converted.append(args[0]),
+                                     convert(*args, **kwargs))))
+
+    def assert_boot_refused(self):
+        """A boot from the image fails, and no byte of it is unpacked."""
+        server = self.boot(self.image_id, self.flavor('small', root_gb=1),
+                           expected_state='ERROR')
+        self.assertIn("Flavor's disk is too small",
+                      server['fault']['message'])
+        self.assertEqual([], self.converted)
+        self.assert_no_master()
+
+    def assert_no_master(self):
+        layout = self.storage().layout
         self.assertEqual([], os.listdir(layout.incoming))
+        self.assertEqual([], os.listdir(layout.masters))
         self.assertEqual([], self.gpfs.check())
-        return len(os.listdir(layout.masters))
 
+    def assert_boots_on_a_larger_disk(self):
+        self.boot(self.image_id, self.flavor('large', root_gb=3))
+        self.assertEqual(1, len(os.listdir(self.storage().layout.masters)))
+        self.assertEqual(1, len(self.converted))
 
-class LargeImagesTest(Large, shared_store.SharedStoreTestCase):
+    def fetch(self, host, size):
+        """Return what a host that needs the image makes of it."""
+        storage = self.computes[host].driver.image_backend.storage
+        image = fetching.Image(
+            storage, libvirt_utils.fetch_image, self.image_id, at_most=size,
+            context=context.get_admin_context(), trusted_certs=None)
+        return storage.masters.ensure(self.image_id, image, clone=image.clone)
 
     def test_glance_knows_and_not_a_byte_is_fetched(self):
         self.glance.images[self.image_id]['virtual_size'] = 2 * 2 ** 30
-        self.assertEqual(0, self.boot_refused())
+        self.assert_boot_refused()
         self.assertEqual([], self.glance.downloads)
 
-    def test_the_file_of_glance_tells_and_nothing_is_unpacked(self):
-        self.assertEqual(0, self.boot_refused())
-        self.assertEqual([], self.glance.downloads)
-        # Each disk is compared by itself.
-        self.boot(self.image_id, self.flavor('large', root_gb=2))
+    def test_the_header_knows_of_a_file_that_glance_has(self):
+        self.assert_boot_refused()
+        self.assert_boots_on_a_larger_disk()
         self.assertEqual([], self.glance.downloads)
 
+    def test_the_header_knows_of_a_file_that_is_downloaded(self):
+        self.glance.shows_locations = False
+        self.assert_boot_refused()
+        self.assert_boots_on_a_larger_disk()
+        self.assertEqual([self.image_id] * 2, self.glance.downloads)
 
-class LargeDownloadedImagesTest(Large, cloud.CloudTestCase):
+    def test_the_header_knows_of_an_image_that_is_not_to_be_raw(self):
+        # Of what guests do not get as it is.
+        self.flags(force_raw_images=False)
+        self.glance.shows_locations = False
+        path = os.path.join(self.directory, 'large')
+        cloud.qemu_img('convert', '-O', 'vdi', path, f'{path}.vdi')
+        self.image_id = self.glance.add('vdi', cloud.read(f'{path}.vdi'),
+                                        'vdi')
+        self.assert_boot_refused()
 
-    def setUp(self):
-        super().setUp()
-        self.start_hosts()
+    def test_who_waits_for_a_smaller_disk_is_judged_by_its_own(self):
+        self.glance.shows_locations = False
+        begun, go_on = threading.Event(), threading.Event()
+        download = self.glance.download
 
-    def test_glance_does_not_know_and_larger_disks_may_have_the_master(self):
-        self.assertEqual(1, self.boot_refused())
+        def wait(*args, **kwargs):
+            begun.set()
+            go_on.wait(60)
+            return download(*args, **kwargs)
+
+        self.glance.download = wait
+        with futures.ThreadPoolExecutor(2) as pool:
+            small = pool.submit(self.fetch, 'node1', 2 ** 30)
+            self.assertTrue(begun.wait(60))
+            large = pool.submit(self.fetch, 'node2', 3 * 2 ** 30)
+            time.sleep(0.5)
+            go_on.set()
+            self.assertRaises(exception.FlavorDiskSmallerThanImage,
+                              small.result)
+            _master, made = large.result()
+        self.assertTrue(made)
+        self.assertEqual(1, len(self.converted))
+
+    def test_a_fetch_for_no_disk_has_no_limit(self):
+        for size in (None, 0, 2 * 2 ** 30):
+            self.fetch('node1', size)
+        self.assertEqual(1, len(self.converted))
 
 
 class HostileKeptImagesTest(HostileImagesTest):

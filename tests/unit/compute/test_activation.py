@@ -20,6 +20,7 @@ import fixtures
 from nova import conf
 from nova.conf import libvirt as libvirt_conf
 from nova.virt import driver as virt_driver
+from nova.virt import images
 from nova.virt import libvirt
 from nova.virt.libvirt import driver
 from nova.virt.libvirt import imagebackend
@@ -101,6 +102,9 @@ class CleanNovaTestCase(base.BaseTestCase):
         self._patch('nova.virt.libvirt.LibvirtDriver', driver.LibvirtDriver)
         self._patch('nova.virt.libvirt.imagebackend.Backend',
                     backend.GpfsBackend.__base__)
+        convert = images.convert_image
+        self.convert = getattr(convert, 'original', convert)
+        self._patch('nova.virt.images.convert_image', self.convert)
 
     def _release(self, release):
         self._patch('nova.version.version_string', lambda: release)
@@ -108,6 +112,7 @@ class CleanNovaTestCase(base.BaseTestCase):
     def _assert_untouched(self):
         self.assertIs(driver.LibvirtDriver, libvirt.LibvirtDriver)
         self.assertIs(backend.GpfsBackend.__base__, imagebackend.Backend)
+        self.assertIs(self.convert, images.convert_image)
 
 
 class ActivateTest(CleanNovaTestCase):
@@ -164,6 +169,11 @@ class ActivateTest(CleanNovaTestCase):
 
 
 class InstallTest(CleanNovaTestCase):
+
+    def test_nova_converts_through_our_function_which_is_put_there_once(self):
+        for _time in range(2):
+            activation.install()
+            self.assertIs(self.convert, images.convert_image.original)
 
     def test_our_classes_take_the_places(self):
         activation.install()
