@@ -18,8 +18,13 @@ import re
 import shutil
 import stat
 
+import fixtures
+
+from nova_gpfs import collection
+from nova_gpfs.compute import disk_info
 from nova_gpfs import hosts
 from nova_gpfs import layout
+from nova_gpfs import master_record
 from nova_gpfs import model
 from nova_gpfs import placements
 from nova_gpfs import plan
@@ -33,21 +38,25 @@ FAST = model.Placement('fast', data_replicas=1)
 # its owner's alone is nobody else's either.
 MODES = {
     '_gpfs': 0o700,
-    '_gpfs/(masters|incoming|parents|hosts|splits|trash|leaving|shared|locks)':
-        0o700,
-    '_gpfs/swept': 0o644,
+    '_gpfs/(masters|placed|incoming|parents|hosts|splits|trash|leaving|shared'
+    '|locks)': 0o700,
+    '_gpfs/(clock|collected|swept|parents-swept)': 0o644,
+    '_gpfs/placed/key': 0o700,
+    '_gpfs/placed/key/key_[^/]+': 0o644,
+    '_gpfs/shared/(addresses|whereabouts).json': 0o644,
+    f'_gpfs/splits/{OWNER}': 0o644,
     '_gpfs/identity.json': 0o644,
     '_gpfs/hosts/node1.json': 0o644,
     '_gpfs/locks/nova-gpfs-[^/]+': 0o644,
     '_gpfs/masters/[^/]+': 0o700,
     '_gpfs/masters/[^/]+/image': 0o644,
     '_gpfs/masters/[^/]+/info.json': 0o644,
-    '_gpfs/masters/[^/]+/used': 0o644,
+    '_gpfs/masters/[^/]+/(used|digest)': 0o644,
     f'_gpfs/parents/{OWNER}': 0o700,
     f'_gpfs/parents/{OWNER}/disk[^/]+': 0o644,
     # Of Nova; QEMU's user has to reach the disks.
     'instance[0-9]+': 0o755,
-    'instance[0-9]+/(disk|gpfs.json)': 0o644,
+    'instance[0-9]+/(disk|gpfs.json|disk.info)': 0o644,
 }
 
 
@@ -60,12 +69,24 @@ class ModesTest(test_faults.SickTestCase):
         made.guard.establish()
         made.hosts.announce(hosts.Host('node1', 'node1.example'))
         master, _made = made.masters.ensure('key', self.fill)
+        master_record.add_digest(master.directory, 'sha512:0')
         made.masters.ensure('key', self.fill, FAST)
         first, second = self.instance(), self.instance()
         with made.new_disk(master, f'{first}/disk', FAST):
             pass
         made.double(OWNER, f'{first}/disk', f'{second}/disk')
         placements.write(first, placements.Record().with_disk('disk', FAST))
+        disk_info.record(f'{first}/disk.info', f'{first}/disk', plan.RAW,
+                         self.useFixture(fixtures.TempDir()).path)
+        self.do_now_and_then(made)
+
+    def do_now_and_then(self, made):
+        made.hosts.number()
+        made.whereabouts.in_group('1')
+        made.pending_splits.add(OWNER)
+        made.parents.sweep_in_turn()
+        made.collection.is_due(3600)
+        made.collection.collect(collection.Ages(3600, 3600))
 
     def fill(self, path):
         pathlib.Path(path).write_bytes(test_faults.CONTENT)

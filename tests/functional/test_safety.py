@@ -150,6 +150,25 @@ class SafetyTest(SafetyTestCase):
         self.assertEqual((8, b'PRECIOUS'), (os.stat(victim).st_size,
                                             cloud.read(victim, 8)))
 
+    def test_a_link_in_the_place_of_a_master_is_not_cloned(self):
+        driver = self.computes['node1'].driver
+        self.boot(self.image, self.tiny)
+        storage = driver.image_backend.storage
+        (key,) = os.listdir(storage.layout.masters)
+        master = storage.masters.find(key)
+        secret = os.path.join(self.instances_path, 'secret')
+        with open(secret, 'wb') as f:
+            f.write(b'SECRET')
+        storage.driver.seal(secret)
+        os.rename(master.path, f'{master.path}.moved')
+        os.symlink(secret, master.path)
+        self.boot(self.image, self.tiny, expected_state='ERROR')
+        holding = [os.path.join(top, name) for top, _names, files
+                   in os.walk(self.instances_path) for name in files
+                   if cloud.read(os.path.join(top, name), 6) == b'SECRET']
+        # The link itself is one of them.
+        self.assertEqual({secret, master.path}, set(holding))
+
 
 class OtherHostTest(cloud.CloudTestCase):
     """What Nova asks another host must not decide over a disk."""
