@@ -13,15 +13,21 @@
 
 """The model of many hosts, and what it must never show: counts, no times."""
 
+import collections
 import json
+import os
 import pathlib
 import subprocess
 import sys
+import types
 
+import fixtures
 from oslotest import base
 
 from benchmarks.scale import clock
 from benchmarks.scale import report
+from benchmarks.scale import watch
+from nova_gpfs import incoming
 
 ROOT = pathlib.Path(__file__).parents[2]
 HOSTS, INSTANCES, IMAGES, BOOTS, FACTOR = 40, 400, 12, 120, 4
@@ -174,6 +180,21 @@ class ClockTest(base.BaseTestCase):
         clocks = clock.Clock(0)
         self.assertRaises(clock.Stuck, clocks.run, [
             (0, 'a', lambda: clocks.queue([]))])
+
+
+class WatchTest(base.BaseTestCase):
+
+    def test_files_are_as_old_as_the_model_has_them(self):
+        top = self.useFixture(fixtures.TempDir()).path
+        clocks = clock.Clock(1000)
+        seen = watch.Watch(clocks, types.SimpleNamespace(
+            clones=collections.Counter()), top, watch.Costs(0.0, 0.0))
+        path = os.path.join(top, 'file')
+        with seen.watching():
+            for _new_then_old in range(2):
+                clocks.now += 500
+                incoming.touch(path)
+                self.assertEqual(clocks.now, os.lstat(path).st_mtime)
 
 
 class GrowthTest(base.BaseTestCase):
