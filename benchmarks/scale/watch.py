@@ -234,6 +234,9 @@ class Watch:
             return call(path, flags, mode, **options)
 
     def _file(self, call, path, mode='r', *arguments, **options):
+        if options.get('opener'):
+            # That calls os.open().
+            return call(path, mode, *arguments, **options)
         writes = set(mode) & set('wxa+')
         with self._opening(path, writes, set(mode) & set('wxa')):
             return call(path, mode, *arguments, **options)
