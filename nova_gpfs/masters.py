@@ -55,7 +55,8 @@ LOG = logging.getLogger(__name__)
 #: Where GPFS puts it.
 ANYWHERE = model.Placement()
 
-# How often a master is made that vanishes as soon as it is published.
+# How often a master is made that vanishes as soon as it is published, or that
+# is copied from one that vanishes.
 _ATTEMPTS = 3
 
 #: Writes the image to the path it is given and returns what it made.
@@ -198,14 +199,19 @@ class Masters:
 
         name = _key(key, wanted)
         for _attempt in range(_ATTEMPTS):
-            made = self._publish(name, key, write, wanted)
+            # A host that does not see our lock may find a master unused.
+            try:
+                made = self._publish(name, key, write, wanted)
+            except _SiblingLeft as left:
+                LOG.info('%s was removed meanwhile', left)
+                continue
             master = self.named(name)
             if master is not None:
                 return master, made
-            # A host that does not see our lock has found it unused.
             LOG.info('%s was removed meanwhile', self._layout.master(name))
         raise errors.CloneParentInvalid(
-            f'{self._layout.master(name)} vanished whenever it was published')
+            f'{self._layout.master(name)}, or what it was to be copied from, '
+            f'vanished {_ATTEMPTS} times')
 
     def _publish(self, name: str, key: str, write: Clone,
                  wanted: model.Placement) -> bool:
@@ -264,11 +270,19 @@ class Masters:
         else:
             master_record.touch(sibling.directory)
             make_empty(self._driver, image, wanted)
-            with self.readable(sibling.path) as source:
-                self._copy(source, image)
+            self._copy_of(sibling, image)
             info = sibling.info
             self._driver.place(image, wanted)
         return info
+
+    def _copy_of(self, sibling: master_record.Master, image: str) -> None:
+        try:
+            with self.readable(sibling.path) as source:
+                self._copy(source, image)
+        except Exception as error:
+            if may_have_left(sibling, error):
+                raise _SiblingLeft(sibling.path) from error
+            raise
 
     def _try(self, path: str, wanted: model.Placement) -> None:
         """See whether GPFS grants a placement, before an image is fetched."""
@@ -287,6 +301,16 @@ class Masters:
         return dataclasses.replace(
             wanted, pool=found.pool, data_replicas=found.data_replicas,
             metadata_replicas=found.metadata_replicas)
+
+
+class _SiblingLeft(Exception):
+    """The master that another one was to be copied from is not there."""
+
+
+def may_have_left(master: master_record.Master, error: Exception) -> bool:
+    """Whether something failed because a master was gone for a moment."""
+    return (isinstance(error, errors.NoSuchFile | errors.CloneParentInvalid)
+            or not os.path.lexists(master.path))
 
 
 def make_empty(driver: gpfs_driver.GpfsDriver, path: str,

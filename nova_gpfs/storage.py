@@ -135,7 +135,7 @@ class Storage:
                     break
                 except Exception as error:
                     if not (os.path.isdir(os.path.dirname(target))
-                            and _may_have_left(master, error)):
+                            and masters.may_have_left(master, error)):
                         raise
                     LOG.info('%s was removed meanwhile', master.path)
                     _remove(unnamed)
@@ -271,12 +271,6 @@ class Storage:
         masters.make_empty(self.driver, target, placement)
         with self.masters.readable(source) as readable:
             self.copy(readable, target)
-
-
-def _may_have_left(master: master_record.Master, error: Exception) -> bool:
-    """Whether something failed because a master was gone for a moment."""
-    return (isinstance(error, errors.NoSuchFile | errors.CloneParentInvalid)
-            or not os.path.lexists(master.path))
 
 
 def _name(unnamed: str, target: str) -> None:

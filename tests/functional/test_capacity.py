@@ -67,7 +67,7 @@ class CapacityTestCase(cloud.CloudTestCase,
 
     def age(self, name):
         """Let a host have said nothing for an hour."""
-        for kind, entry in (('hosts', name), ('shared', 'hosts')):
+        for kind, entry in (('hosts', name), ('shared', 'addresses')):
             path = os.path.join(self.instances_path, '_gpfs', kind,
                                 f'{entry}.json')
             then = os.stat(path).st_mtime - 3600

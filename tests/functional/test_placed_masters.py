@@ -83,6 +83,22 @@ class PlacedMastersTest(test_masters.MastersTestCase):
         self.assertEqual({('fast', 2)}, self.placed(disk))
         self.assert_content(disk)
 
+    def test_a_master_that_goes_while_it_is_copied_is_made_anew(self):
+        """Another host has found it unused, and does not see our lock."""
+        self.storage.masters.ensure('key', self._fill)
+        copy = self.storage.masters._copy
+
+        def leave(source, target):
+            shutil.rmtree(os.path.dirname(source))
+            copy(source, target)
+
+        with mock.patch.object(self.storage.masters, '_copy', leave):
+            self.assert_content(self.disk('placed', FAST))
+        # The other one was fetched again, with nothing to be copied from.
+        self.assertEqual([layout.placed_key('key', FAST)],
+                         os.listdir(self.layout.masters))
+        self.assertEqual([], os.listdir(self.layout.incoming))
+
     def test_a_new_image_does_not_have_all_masters_listed(self):
         self.disk('placed', FAST)
         listdir = mock.Mock(wraps=os.listdir)
