@@ -42,10 +42,7 @@ class PlacedNames:
 
     def of(self, key: str) -> list[str]:
         """Return the names of the placed masters of an image, sorted."""
-        try:
-            return sorted(os.listdir(self._layout.placed_names(key)))
-        except FileNotFoundError:
-            return []
+        return _listed(self._layout.placed_names(key))
 
     def add(self, key: str, name: str) -> None:
         """Bring the name of a master of an image to disk.
@@ -55,7 +52,7 @@ class PlacedNames:
         room = self._layout.placed_names(key)
         while True:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(room, mount_guard.DIRECTORY_MODE)
+                os.makedirs(room, mount_guard.DIRECTORY_MODE)
             # Who sweeps may remove it before it has a name.
             with contextlib.suppress(FileNotFoundError):
                 incoming.touch(os.path.join(room, name))
@@ -70,7 +67,7 @@ class PlacedNames:
         """
         leaving = {name.rpartition('.')[0]
                    for name in os.listdir(self._layout.leaving)}
-        for key in os.listdir(self._layout.placed):
+        for key in _listed(self._layout.placed):
             room = self._layout.placed_names(key)
             for name in self.of(key):
                 path = os.path.join(room, name)
@@ -83,3 +80,11 @@ class PlacedNames:
             # One with names stays.
             with contextlib.suppress(OSError):
                 os.rmdir(room)
+
+
+def _listed(directory: str) -> list[str]:
+    """Return the names in a directory, none if an older release made none."""
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []

@@ -135,6 +135,13 @@ class PlacedMastersTest(test_masters.MastersTestCase):
         names.sweep()
         self.assertEqual([], names.of('key'))
 
+    def test_an_older_release_has_made_no_directory_of_names(self):
+        os.rmdir(self.layout.placed)
+        self.collect()
+        self.disk('placed', FAST)
+        self.assertEqual([layout.placed_key('key', FAST)],
+                         os.listdir(self.layout.placed_names('key')))
+
     def test_the_name_of_a_master_that_may_come_back_stays(self):
         names = placed_names.PlacedNames(self.layout, 86400)
         names.add('key', 'key_on-fast')
