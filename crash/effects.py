@@ -38,6 +38,9 @@ _VARIABLE = (
     (r'[0-9a-f]{40}', 'IMAGE'), (r'[0-9a-f]{32}', 'HEX'),
     (r'tmp[a-z0-9_]{8}', 'TMP'), (r'\.\d+\b', '.N'))
 
+# A name of an open file, as nova_gpfs.pinned gives it to commands.
+_OF_OPEN_FILE = re.compile(r'/proc/(self|\d+)/fd/\d+')
+
 BEFORE, AFTER = 'before', 'after'
 #: Comes after the last effect.
 END = 'the end'
@@ -110,8 +113,11 @@ class Watch:
 
     def _name(self, path):
         if isinstance(path, int):
-            path = os.readlink(f'/proc/self/fd/{path}')
-        directory, base = os.path.split(os.path.abspath(os.fsdecode(path)))
+            path = f'/proc/self/fd/{path}'
+        path = os.fsdecode(path)
+        if _OF_OPEN_FILE.fullmatch(path):
+            path = os.readlink(path)
+        directory, base = os.path.split(os.path.abspath(path))
         path = os.path.join(os.path.realpath(directory), base)
         for root, beginning in self.roots.items():
             name = path.removeprefix(root + '/')
