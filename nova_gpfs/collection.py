@@ -172,6 +172,7 @@ class Collection:
                 stay.remove(entry)
                 gone.append(entry)
         if not dry_run:
+            self._guard.check()
             self._masters.sweep_names()
         return gone
 

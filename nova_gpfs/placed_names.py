@@ -51,8 +51,11 @@ class PlacedNames:
         """
         room = self._layout.placed_names(key)
         while True:
-            with contextlib.suppress(FileExistsError):
-                os.makedirs(room, mount_guard.DIRECTORY_MODE)
+            # An older release has not made the first one. No more than these
+            # two: nothing is to be made below an unmounted file system.
+            for directory in (self._layout.placed, room):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(directory, mount_guard.DIRECTORY_MODE)
             # Who sweeps may remove it before it has a name.
             with contextlib.suppress(FileNotFoundError):
                 incoming.touch(os.path.join(room, name))

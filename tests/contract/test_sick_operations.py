@@ -130,6 +130,35 @@ class OperationsTest(test_faults.SickTestCase):
         return (lambda: self.storage.move(path, model.Placement(), FAST),
                 [path], None)
 
+    def resize_and_go_back(self):
+        old, new = self.disk(), os.path.join(self.instance(), 'disk')
+        owner = uuidutils.generate_uuid()
+
+        def work():
+            # As compute.moves does: else it is all made below a mount point.
+            self.storage.guard.check()
+            os.makedirs(os.path.dirname(new), exist_ok=True)
+            if not os.path.lexists(new):
+                self.storage.double(owner, old, new)
+            self.storage.move(new, model.Placement(), FAST)
+            self.assertEqual(self.content, self.read(new))
+            self.storage.guard.check()
+            self.storage.trash.discard(os.path.dirname(new))
+            self.storage.parents.tidy(owner, [os.path.dirname(old)])
+        return work, [old], None
+
+    def confirm_a_resize(self):
+        old, new = self.disk(), os.path.join(self.instance(), 'disk')
+        owner = uuidutils.generate_uuid()
+        self.storage.double(owner, old, new)
+
+        def work():
+            self.storage.guard.check()
+            self.storage.trash.discard(os.path.dirname(old))
+            self.storage.parents.tidy(owner, [os.path.dirname(new)])
+            self.assertFalse(os.path.lexists(old))
+        return work, [self.master.path, new], None
+
     def snapshot_into_the_store(self):
         path, image_id = self.disk(), uuidutils.generate_uuid()
 
@@ -185,6 +214,12 @@ class OperationsTest(test_faults.SickTestCase):
 
     def test_moving_a_disk_to_another_pool(self):
         self.try_all(self.move)
+
+    def test_a_resize_to_another_pool_that_is_reverted(self):
+        self.try_all(self.resize_and_go_back)
+
+    def test_confirming_a_resize(self):
+        self.try_all(self.confirm_a_resize)
 
     def test_a_snapshot_into_the_store_of_images(self):
         self.try_all(self.snapshot_into_the_store)
