@@ -59,9 +59,9 @@ class PlacedNames:
             # Who sweeps may remove it before it has a name.
             with contextlib.suppress(FileNotFoundError):
                 incoming.touch(os.path.join(room, name))
-                break
-        incoming.flush(room)
-        incoming.flush(self._layout.placed)
+                incoming.flush(room)
+                incoming.flush(self._layout.placed)
+                return
 
     def sweep(self) -> None:
         """Remove names without a master that are older than leftover_age.
