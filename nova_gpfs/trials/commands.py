@@ -210,7 +210,8 @@ TRIALS = (
                    'fails': base.Verdict(
                        base.WRONG, 'nova-compute fails where it needs one',
                        'Take the command out of [gpfs] rootless_commands, '
-                       'or mend the privileged daemon.')}),
+                       'or mend the privileged daemon. If this goes away '
+                       'with [gpfs] pin_paths = never, leave that set.')}),
     base.Trial('names-below-proc', 'Do commands take /proc/PID/fd/N for the '
                'file that is open?', names_below_proc, {
                    'follow': base.Verdict(
