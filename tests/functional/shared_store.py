@@ -175,6 +175,8 @@ class SharedStoreTestCase(caching.ImageCacheMixin, cloud.CloudTestCase):
         self.addCleanup(privsep.context.set_client_mode,
                         privsep.context.client_mode)
         privsep.context.set_client_mode(False)
+        # What commands are given is looked at.
+        self.flags(pin_paths='never', group='gpfs')
         access = os.access
         home = os.path.join(self.instances_path, '_gpfs')
         looks = threading.local()

@@ -119,7 +119,7 @@ MAY_IMPORT = {
     # and values, and nothing that runs a command or reads a file.
     'api': VALUES | {'mm', 'policy'},
     'scheduler': frozenset({'conf', 'locality'}),
-    'compute': BELOW_NOVA | {'flattening'},
+    'compute': BELOW_NOVA | {'findings', 'flattening'},
     'glance': BELOW_NOVA | {'conf_image_store'},
     'cmd': BELOW_NOVA | {'audit', 'compute', 'conf_image_store',
                          'flattening', 'glance', 'image_locks', 'libgpfs',
