@@ -90,7 +90,7 @@ class UpgradeCheckTest(commands.CommandsTestCase):
         self.assertEqual((SUCCESS, [(SUCCESS, '')] * 5), self.check())
 
     def test_a_host_on_which_nova_compute_has_never_run(self):
-        os.rename(self.storage.layout.home, self.directory + '/away')
+        os.rename(self.storage.layout.home, self.instances_path + '.away')
         self.assertEqual([SUCCESS] * 3, [
             result for result, _details in self.check(NO_NOVA)[1][IDENTITY:]])
 
