@@ -38,8 +38,8 @@ from nova_gpfs import layout as gpfs_layout
 
 LOG = logging.getLogger(__name__)
 
-#: In the time after which something is left over, it is looked for so often.
-SWEEPS = 24
+# In the time after which something is left over, it is looked for so often.
+_SWEEPS = 24
 
 
 class Incoming:
@@ -91,10 +91,8 @@ class Incoming:
         all the others. Two may both sweep, which costs them work and nothing
         else.
         """
-        if is_younger(self._layout.swept, self._leftover_age / SWEEPS):
-            return []
-        touch(self._layout.swept)
-        return self.sweep()
+        return (self.sweep() if is_turn(self._layout.swept,
+                                        self._leftover_age) else [])
 
     def sweep(self) -> list[str]:
         """Remove rooms in which nothing has happened for ``leftover_age``.
@@ -140,6 +138,20 @@ def is_younger(path: str, age: float) -> bool:
         return abs(time.time() - os.stat(path).st_mtime) < age
     except FileNotFoundError:
         return False
+
+
+def is_turn(path: str, leftover_age: float) -> bool:
+    """Whether to look for what is left over, as no host has done so lately.
+
+    Two may both be told so.
+
+    :param path: a file that is touched by who is told so
+    :param leftover_age: seconds
+    """
+    if is_younger(path, leftover_age / _SWEEPS):
+        return False
+    touch(path)
+    return True
 
 
 def touch(path: str) -> None:

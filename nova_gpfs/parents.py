@@ -215,11 +215,8 @@ class Parents:
         A thousand hosts that start would look at all instances each. Two may
         both sweep, which costs them work and nothing else.
         """
-        if incoming.is_younger(self._layout.parents_swept,
-                               self._leftover_age / incoming.SWEEPS):
-            return []
-        incoming.touch(self._layout.parents_swept)
-        return self.sweep()
+        return (self.sweep() if incoming.is_turn(
+            self._layout.parents_swept, self._leftover_age) else [])
 
     def sweep(self) -> list[str]:
         """Remove the parents of instances that have no directory any more.

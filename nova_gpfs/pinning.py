@@ -35,8 +35,8 @@ from nova_gpfs.mm import mmlsattr
 
 LOG = logging.getLogger(__name__)
 
-#: Values of ``[gpfs] pin_paths``.
-AUTO, ALWAYS, NEVER = CHOICES = 'auto', 'always', 'never'
+# Values of [gpfs] pin_paths; the third is "never".
+_AUTO, _ALWAYS = 'auto', 'always'
 
 _QUERIES = (mmclone.Show, mmlsattr.List)
 # They say nothing of names.
@@ -59,8 +59,8 @@ class Pinning:
         :param names: by the paths that the command has
         :raises errors.TimedOut: GPFS does not answer
         """
-        if choice != AUTO or not names:
-            return choice == ALWAYS
+        if choice != _AUTO or not names:
+            return choice == _ALWAYS
         if self._are_taken is None:
             self._are_taken = _are_taken(transport, names)
         return self._are_taken is not False

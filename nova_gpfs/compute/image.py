@@ -233,7 +233,8 @@ class Gpfs(imagebackend.Flat):
         :raises exception.ImageUnacceptable: Nova is to upload the disk
         """
         if self.storage.images.store is None:
-            raise NotImplementedError()
+            # Nova uploads the disk then, and has nothing to warn of.
+            raise NotImplementedError('there is no [gpfs] image_store')
         try:
             self._require_whole(image_format)
             uri = sealing.stored(self.storage, self._instance, self.path,

@@ -19,7 +19,6 @@ from unittest import mock
 
 from nova_gpfs import collection
 from nova_gpfs import errors
-from nova_gpfs import incoming
 from nova_gpfs import layout
 from nova_gpfs import model
 from nova_gpfs import placed_names
@@ -48,8 +47,12 @@ class PlacedMastersTest(test_masters.MastersTestCase):
             leftover_age=86400)
         self.storage.guard.establish()
 
+    def before_copy(self, source):
+        """Do what another host does in this moment."""
+
     def copy(self, source, target):
         """Copy, and note how the target was placed before it had a block."""
+        self.before_copy(source)
         found = self.driver.attributes(target)
         self.copied.append((found.pool, found.data_replicas))
         shutil.copyfile(source, target)
@@ -86,14 +89,9 @@ class PlacedMastersTest(test_masters.MastersTestCase):
     def test_a_master_that_goes_while_it_is_copied_is_made_anew(self):
         """Another host has found it unused, and does not see our lock."""
         self.storage.masters.ensure('key', self._fill)
-        copy = self.storage.masters._copy
-
-        def leave(source, target):
-            shutil.rmtree(os.path.dirname(source))
-            copy(source, target)
-
-        with mock.patch.object(self.storage.masters, '_copy', leave):
-            self.assert_content(self.disk('placed', FAST))
+        self.before_copy = lambda source: shutil.rmtree(
+            os.path.dirname(source))
+        self.assert_content(self.disk('placed', FAST))
         # The other one was fetched again, with nothing to be copied from.
         self.assertEqual([layout.placed_key('key', FAST)],
                          os.listdir(self.layout.masters))
@@ -152,14 +150,14 @@ class PlacedMastersTest(test_masters.MastersTestCase):
 
     def test_a_name_is_added_though_a_sweep_removes_its_directory(self):
         names = placed_names.PlacedNames(self.layout, 86400)
-        touch, removed = incoming.touch, []
+        utime, removed = os.utime, []
 
-        def remove_first(path):
+        def remove_first(path, *times, **how):
             if not removed:
                 removed.append(os.rmdir(os.path.dirname(path)))
-            touch(path)
+            utime(path, *times, **how)
 
-        with mock.patch.object(incoming, 'touch', remove_first):
+        with mock.patch.object(os, 'utime', remove_first):
             names.add('key', 'key_on-fast')
         self.assertEqual(['key_on-fast'], names.of('key'))
 
