@@ -36,6 +36,7 @@ from nova_gpfs.compute import prefetching
 from nova_gpfs.compute import removal
 from nova_gpfs import errors
 from nova_gpfs import hosts
+from nova_gpfs.sim import cluster as sim_cluster
 from races import edges
 from races import images
 from races import ledger
@@ -291,9 +292,20 @@ class Host:
             return
         failed = [row for row in answer['disks']
                   if row['result'] == applying.FAILED
-                  and not _has_another_policy(row)]
+                  and not self._has_another_policy(row)]
         if failed:
             raise Wrong(f'policy apply: {failed}')
+
+    def _has_another_policy(self, row):
+        """Whether another host has placed a disk where it is in the end."""
+        directory = self.wish['mm_path'].partition('/nodes/')[0]
+        return row['why'] and all(any(
+            call['node'] != self.wish['name']
+            and call['argv'][:3] == ['mmchattr', '-P',
+                                     why.removeprefix('pool is ')]
+            and f'/{row["instance"]}/' in call['argv'][-1]
+            for call in sim_cluster.open(directory).calls())
+            for why in row['why'])
 
     def announce(self):
         number = 1 + int(self.wish['name'].removeprefix('node'))
@@ -347,14 +359,6 @@ def prepare():
     """Do what all hosts need, in the process that they are forks of."""
     objects.register_all()
     logging.getLogger().setLevel(logging.ERROR)
-
-
-def _has_another_policy(row):
-    """Whether another host may have applied its own, which came last.
-
-    Each wants one of two pools, and says what the disk has in the end.
-    """
-    return all(why.startswith('pool is ') for why in row['why'])
 
 
 def _silently(line):
