@@ -320,8 +320,7 @@ class CrashTestCase(cloud.CloudTestCase):
         for name in os.listdir(storage.layout.leaving):
             os.utime(os.path.join(storage.layout.leaving, name), (1, 1))
         with mock.patch('time.time', lambda: real() + DAYS):
-            for sweep in (storage.masters, storage.parents, storage.trash):
-                sweep.sweep()
+            storage.sweep()
             # The first pass takes names away, the second what is left.
             for _time in range(2):
                 with contextlib.suppress(FileNotFoundError):

@@ -26,7 +26,7 @@
                           /trash/            what is being removed
                           /leaving/          masters that nobody may need
                           /shared/<what>     what one host finds for all
-                          /clock, /collected, /swept, /parents-swept
+                          /clock, /collected, /swept, /cleared
                                              files whose time is looked at
                           /locks/
 
@@ -141,8 +141,8 @@ class Layout:
         return os.path.join(self.home, 'swept')
 
     @property
-    def parents_swept(self) -> str:
-        return os.path.join(self.home, 'parents-swept')
+    def cleared(self) -> str:
+        return os.path.join(self.home, 'cleared')
 
     @property
     def shared(self) -> str:

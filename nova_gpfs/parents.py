@@ -36,7 +36,6 @@ from oslo_log import log as logging
 from nova_gpfs import driver as gpfs_driver
 from nova_gpfs import errors
 from nova_gpfs import guard as mount_guard
-from nova_gpfs import incoming
 from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import model
 from nova_gpfs import policy
@@ -208,15 +207,6 @@ class Parents:
     def forget(self, owner: str) -> list[str]:
         """Remove all parents of an instance whose disks are gone."""
         return self._remove(owner, list(self._of(owner).values()))
-
-    def sweep_in_turn(self) -> list[str]:
-        """Sweep, unless some host has done so lately.
-
-        A thousand hosts that start would look at all instances each. Two may
-        both sweep, which costs them work and nothing else.
-        """
-        return (self.sweep() if incoming.is_turn(
-            self._layout.parents_swept, self._leftover_age) else [])
 
     def sweep(self) -> list[str]:
         """Remove the parents of instances that have no directory any more.

@@ -33,6 +33,7 @@ from nova_gpfs import guard as mount_guard
 from nova_gpfs import hosts
 from nova_gpfs import image_access
 from nova_gpfs import image_store
+from nova_gpfs import incoming
 from nova_gpfs import layout as gpfs_layout
 from nova_gpfs import master_record
 from nova_gpfs import masters
@@ -97,6 +98,26 @@ class Storage:
         self.copies = 0
         self.copied_snapshots = 0
         self._require_clone = require_clone
+        self._leftover_age = leftover_age
+
+    def sweep(self) -> None:
+        """Remove what was not finished, or could not be removed before.
+
+        That is what hosts that died have left, and the parents of instances
+        whose images in Glance's store are gone by now.
+        """
+        self.masters.sweep()
+        self.parents.sweep()
+        self.trash.sweep()
+
+    def sweep_in_turn(self) -> None:
+        """Sweep, unless some host that started has done so lately.
+
+        A thousand hosts that start would look at all instances each. Two may
+        both sweep, which costs them work and nothing else.
+        """
+        if incoming.is_turn(self.layout.cleared, self._leftover_age):
+            self.sweep()
 
     @contextlib.contextmanager
     def new_disk(self, master: master_record.Master, target: str,

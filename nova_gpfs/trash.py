@@ -64,6 +64,6 @@ def _remove(path: str) -> bool:
     shutil.rmtree(path, ignore_errors=True)
     if os.path.lexists(path):
         LOG.warning('%s could not be removed completely; it is tried again '
-                    'when nova-compute starts', path)
+                    'later', path)
         return False
     return True

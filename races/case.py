@@ -268,9 +268,7 @@ class RacesTestCase(base.BaseTestCase):
                 self.storage.parents.forget(name)
             for _time in range(2):
                 self._be_long_ago()
-                for sweep in (self.storage.masters, self.storage.parents,
-                              self.storage.trash):
-                    sweep.sweep()
+                self.storage.sweep()
                 self.storage.collection.collect(collection.Ages(0, 0))
         self.assertEqual(['_gpfs'], os.listdir(self.instances_path))
         for path in (self.layout.incoming, self.layout.masters,

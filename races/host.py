@@ -267,9 +267,7 @@ class Host:
 
     def sweep(self):
         """Do what a host does when it starts."""
-        self.storage.masters.sweep()
-        self.storage.parents.sweep()
-        self.storage.trash.sweep()
+        self.storage.sweep()
 
     def apply(self):
         """Have another policy, and apply it to some instances of any host."""

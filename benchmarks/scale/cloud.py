@@ -232,6 +232,4 @@ class Host:
 
     def start(self):
         """Clear up as nova-compute does when it starts."""
-        self.storage.masters.sweep()
-        self.storage.parents.sweep_in_turn()
-        self.storage.trash.sweep()
+        self.storage.sweep_in_turn()

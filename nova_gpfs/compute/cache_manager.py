@@ -76,8 +76,7 @@ class GpfsImageCacheManager(imagecache.ImageCacheManager):
         interval = CONF.image_cache.manager_interval or _SHORTEST_INTERVAL
         if not masters.is_due(_EARLY * interval):
             return
-        # Of instances whose images in Glance's store have gone since then.
-        self._storage.parents.sweep()
+        self._storage.sweep()
         listed = {layout.master_key(imagecache.get_cache_fname(image))
                   for image in {instance.image_ref
                                 for instance in all_instances} if image}

@@ -50,9 +50,7 @@ def prepare(storage, placing):
     probe.require_one_fileset(driver, storage.layout)
     _try_clone(driver, storage.layout)
     placing.check_rules()
-    storage.masters.sweep()
-    storage.parents.sweep_in_turn()
-    storage.trash.sweep()
+    storage.sweep_in_turn()
     _log(describe(driver, cluster, here, file_system, placing))
     _look_at_store(storage)
 

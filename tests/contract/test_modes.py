@@ -40,7 +40,7 @@ MODES = {
     '_gpfs': 0o700,
     '_gpfs/(masters|placed|incoming|parents|hosts|splits|trash|leaving|shared'
     '|locks)': 0o700,
-    '_gpfs/(clock|collected|swept|parents-swept)': 0o644,
+    '_gpfs/(clock|collected|swept|cleared)': 0o644,
     '_gpfs/placed/key': 0o700,
     '_gpfs/placed/key/key_[^/]+': 0o644,
     '_gpfs/shared/(addresses|whereabouts).json': 0o644,
@@ -84,7 +84,7 @@ class ModesTest(test_faults.SickTestCase):
         made.hosts.number()
         made.whereabouts.in_group('1')
         made.pending_splits.add(OWNER)
-        made.parents.sweep_in_turn()
+        made.sweep_in_turn()
         made.collection.is_due(3600)
         made.collection.collect(collection.Ages(3600, 3600))
 

@@ -23,6 +23,7 @@ from nova.tests import fixtures as nova_fixtures
 from nova.virt.libvirt import imagecache
 from oslo_utils.fixture import uuidsentinel as uuids
 
+from nova_gpfs import layout
 from tests.functional import caching
 from tests.functional import cloud
 from tests.functional import test_placement
@@ -104,6 +105,16 @@ class PassTest(ImageCacheTestCase):
         self.assertEqual(before, len(self.gpfs.calls()))
         self.run_pass('node2')
         self.assertEqual(before + 1, len(self.gpfs.calls()))
+
+    def test_what_is_left_over_goes_in_a_pass(self):
+        home = layout.Layout(self.instances_path)
+        left = [os.path.join(place, 'left') for place in (
+            home.incoming, home.trash, home.parents)]
+        for path in left:
+            os.mkdir(path)
+            os.utime(path, (1, 1))
+        self.run_pass()
+        self.assertEqual([], [path for path in left if os.path.lexists(path)])
 
     def test_masters_of_ephemeral_disks_go_as_well(self):
         """Launchpad bugs 1602193, 1253991: they stayed for ever."""

@@ -225,6 +225,31 @@ class MastersTest(MastersTestCase):
         other.ensure('c', self._fill())
         self.assertEqual([], os.listdir(self.layout.incoming))
 
+    def _leave_all_kinds(self):
+        """Leave what was not finished and was not removed, long ago."""
+        owner = os.path.join(self.layout.parents, 'deleted')
+        os.mkdir(owner)
+        os.utime(owner, (1, 1))
+        os.mkdir(os.path.join(self.layout.trash, 'thrown'))
+        self._stray('stray')
+
+    def _left(self):
+        return [name for place in (self.layout.incoming, self.layout.parents,
+                                   self.layout.trash)
+                for name in os.listdir(place)]
+
+    def test_one_host_of_all_that_start_sweeps_for_a_while(self):
+        here, other = self.storage(), self.storage()
+        self._leave_all_kinds()
+        here.sweep_in_turn()
+        self.assertEqual([], self._left())
+        self._leave_all_kinds()
+        other.sweep_in_turn()
+        self.assertEqual(['stray', 'deleted', 'thrown'], self._left())
+        os.utime(self.layout.cleared, (1, 1))
+        other.sweep_in_turn()
+        self.assertEqual([], self._left())
+
     def test_a_note_of_use_is_renewed_once_a_minute(self):
         here = self.storage().masters
         used = os.path.join(here.ensure('key', self._fill())[0].directory,

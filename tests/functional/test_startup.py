@@ -17,6 +17,7 @@ import os
 from nova_gpfs.compute import host
 from nova_gpfs.compute import startup
 from nova_gpfs import errors
+from nova_gpfs import layout
 from nova_gpfs import probe
 from nova_gpfs.sim import cluster as sim_cluster
 from nova_gpfs.sim import spec as sim_spec
@@ -114,11 +115,15 @@ class StartupTest(StartupTestCase):
 
     def test_what_a_crash_has_left_is_swept(self):
         self.prepare()
-        incoming = os.path.join(self.instances_path, '_gpfs', 'incoming')
-        os.mkdir(os.path.join(incoming, 'old'))
-        os.utime(os.path.join(incoming, 'old'), (1, 1))
+        home = layout.Layout(self.instances_path)
+        os.mkdir(os.path.join(home.incoming, 'old'))
+        os.utime(os.path.join(home.incoming, 'old'), (1, 1))
         self.prepare()
-        self.assertEqual([], os.listdir(incoming))
+        self.assertEqual(['old'], os.listdir(home.incoming),
+                         'a host has just looked')
+        os.utime(home.cleared, (1, 1))
+        self.prepare()
+        self.assertEqual([], os.listdir(home.incoming))
 
     def test_a_clone_that_is_not_one_is_refused(self):
         path = os.path.join(self.instances_path, 'parent')

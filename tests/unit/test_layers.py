@@ -103,13 +103,13 @@ MAY_IMPORT = {
     'hosts': GPFS | {'findings', 'guard', 'record_file'},
     'store_snapshots': GPFS | {
         'image_access', 'image_location', 'image_store', 'lookup'},
-    'parents': GPFS | {'guard', 'incoming', 'policy'},
+    'parents': GPFS | {'guard', 'policy'},
     'pending_splits': GPFS | {'record_file'},
     'trash': GPFS,
     'sealed': GPFS | {'audit', 'master_record', 'masters'},
     'storage': GPFS | {
         'audit', 'collection', 'guard', 'hosts', 'image_access',
-        'image_store', 'master_record', 'masters', 'parents',
+        'image_store', 'incoming', 'master_record', 'masters', 'parents',
         'pending_splits', 'policy', 'sealed', 'store_snapshots', 'trash',
         'turns', 'whereabouts'},
     'flattening': GPFS | {'lookup', 'storage'},

@@ -189,16 +189,6 @@ class ParentsTest(simulated.SimulatedTestCase):
         self.assertEqual(done, len(self.mm_calls()))
         self.assertEqual([], os.listdir(self.layout.parents))
 
-    def test_one_host_of_those_that_start_sweeps(self):
-        parent = self.parents.make(OWNER, self.disk)
-        self.assertEqual([], self.parents.sweep_in_turn())
-        shutil.rmtree(self.home)
-        self.set_age(AGE + 60)
-        self.assertEqual([], self.parents.sweep_in_turn())
-        self.assertThere(parent)
-        os.utime(self.layout.parents_swept, (1, 1))
-        self.assertEqual([parent], self.parents.sweep_in_turn())
-
     def test_the_sweep_leaves_an_instance_that_has_any_directory(self):
         parent = self.parents.make(OWNER, self.disk)
         for suffix in ('', '_resize', '_del'):
