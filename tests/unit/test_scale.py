@@ -97,6 +97,11 @@ class RunTest(base.BaseTestCase):
         self.assertLess(self.whole['start']['looks'],
                         2 * INSTANCES + 10 * HOSTS)
 
+    def test_no_operation_has_every_host_list_what_all_share(self):
+        for name, found in self.whole.items():
+            for path, one in found['listed by hosts'].items():
+                self.assertLess(one['hosts'], HOSTS // 4, f'{name}: {path}')
+
     def test_hosts_do_not_take_a_note_of_use_from_each_other(self):
         """The directory of instances is Nova's to write to."""
         for name in ('boot, one image', 'host entry', 'host report',
