@@ -38,6 +38,7 @@ from tests.functional import cloud
 from tests.functional import contents
 
 from nova_gpfs import digest
+from nova_gpfs import privileged_room
 
 CONF = conf.CONF
 
@@ -319,6 +320,7 @@ class CrashTestCase(cloud.CloudTestCase):
         # There the clock of the file system counts.
         for name in os.listdir(storage.layout.leaving):
             os.utime(os.path.join(storage.layout.leaving, name), (1, 1))
+        self.sweep_rooms()
         with mock.patch('time.time', lambda: real() + DAYS):
             storage.sweep()
             # The first pass takes names away, the second what is left.
@@ -327,12 +329,26 @@ class CrashTestCase(cloud.CloudTestCase):
                     os.unlink(storage.layout.collected)
                 driver.manage_image_cache(self.context, [])
 
+    def sweep_rooms(self):
+        """Make files as the next privileged daemons do, an hour apart."""
+        rooms, begun = privileged_room.Rooms(), time.monotonic()
+        for base in filter(self._has_room, self.roots()):
+            for hours in (0, 2):
+                with mock.patch('time.monotonic',
+                                lambda hours=hours: begun + 3600 * hours):
+                    with rooms.draft(base, -1, os.path.join(base, 'x'), None):
+                        pass
+
+    def _has_room(self, base):
+        return os.path.isdir(os.path.join(base, privileged_room.DIRECTORY))
+
     def assert_nothing_is_left(self, *instances):
         """Only these instances have anything in instances_path."""
         self.assertEqual([], self.gpfs.check())
         self.assertLessEqual(
             set(os.listdir(self.instances_path)),
             {'_gpfs', '_base', 'locks', 'compute_nodes', 'snapshots',
+             privileged_room.DIRECTORY,
              *(each.uuid for each in instances)})
         home = os.path.join(self.instances_path, '_gpfs')
         for name in ('incoming', 'trash', 'leaving', 'splits'):
@@ -340,5 +356,9 @@ class CrashTestCase(cloud.CloudTestCase):
         self.assertLessEqual(set(os.listdir(os.path.join(home, 'parents'))),
                              {each.uuid for each in instances})
         if not instances:
+            for base in filter(self._has_room, self.roots()):
+                rooms = os.path.join(base, privileged_room.DIRECTORY)
+                self.assertEqual([], [made for _top, _in, made
+                                      in os.walk(rooms) if made])
             for name in ('masters', 'placed'):
                 self.assertEqual([], os.listdir(os.path.join(home, name)))

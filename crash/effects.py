@@ -22,6 +22,7 @@ left empty.
 import os
 import re
 import signal
+import socket
 import sys
 
 # What is not worth a crash: it tells and does not change.
@@ -36,6 +37,7 @@ _WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _VARIABLE = (
     (r'[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}', 'UUID'),
     (r'[0-9a-f]{40}', 'IMAGE'), (r'[0-9a-f]{32}', 'HEX'),
+    (rf'(?<=[./]){re.escape(socket.gethostname())}(?=[./]|$)', 'HOST'),
     (r'tmp[a-z0-9_]{8}', 'TMP'), (r'\.\d+\b', '.N'))
 
 # A name of an open file, as nova_gpfs.pinned gives it to commands.

@@ -19,8 +19,8 @@ from oslo_config import cfg
 OPTIONS: list[cfg.Opt] = [
     cfg.StrOpt(
         'pin_paths',
-        default='auto',
-        choices=('auto', 'always', 'never'),
+        default='always',
+        choices=('always', 'auto', 'never'),
         help="""
 Give mm commands that run as root the very files that were checked.
 
@@ -38,14 +38,19 @@ and nothing is changed.
 
 Possible values:
 
-* ``auto``: commands get names of what was checked, unless the two queries know
-  a file by its path and not by its name.
-* ``always``: they get names of what was checked, whatever is found out.
+* ``always``: commands get names of what was checked. Where the two queries
+  know a file by its path and not by its name, nothing runs as root.
+* ``auto``: where that is so, commands get the paths as they are, and the log
+  has a warning.
 * ``never``: they get the paths as they are. Set this where ``nova-gpfs check``
-  says that commands which change something do not take names.
+  says that commands which change something do not take names, and you accept
+  that the user of nova-compute could then have root change other files of the
+  file system.
 
 Related options:
 
-* ``[gpfs] rootless_commands``: other commands do not run as root.
+* ``[gpfs] rootless_commands``: these commands do not run as root. With
+  ``mmclone`` among them, a cluster whose commands take no such names needs no
+  other value here, unless placement is asked for.
 """),
 ]

@@ -29,6 +29,8 @@
                           /clock, /collected, /swept, /cleared
                                              files whose time is looked at
                           /locks/
+                    /_gpfs_making/<host>/  what root makes, see
+                                           ``privileged_room``
 
 Nothing here reads or writes; names only.
 """

@@ -71,8 +71,7 @@ _VAGUE = (errors.CommandFailed, errors.NotGpfs, errors.NotPermitted,
 
 def from_conf(conf: cfg.ConfigOpts) -> MmDriver:
     """Return the driver that the options of ``[gpfs]`` describe."""
-    return MmDriver(transport(conf), privsep.give,
-                    libgpfs.Library(conf.gpfs.library))
+    return MmDriver(transport(conf), libgpfs.Library(conf.gpfs.library))
 
 
 def transport(conf: cfg.ConfigOpts) -> base.Transport:
@@ -94,14 +93,11 @@ def transport(conf: cfg.ConfigOpts) -> base.Transport:
 
 
 class MmDriver(driver.GpfsDriver):
-    """Composed of what runs commands and what gives a root's file to us."""
+    """Composed of what runs commands and of GPFS's library."""
 
     def __init__(self, transport: base.Transport,
-                 give: Callable[[str], None],
                  library: libgpfs.Library | None = None) -> None:
-        """``give`` makes a clone at a path the current user's own."""
         self._run = transport
-        self._give = give
         self._library = library
 
     def cluster(self) -> model.Cluster:
@@ -308,12 +304,14 @@ class MmDriver(driver.GpfsDriver):
             raise
 
     def _own(self, target: str) -> None:
-        """Make the clone that this call has made ours, or no clone at all."""
+        """See that a clone is ours and others may read it, or remove it.
+
+        :raises errors.NotPermitted: it is another user's
+        """
         try:
             found = os.lstat(target)
-            if found.st_uid != os.geteuid():
-                self._give(target)
-            elif stat.S_IMODE(found.st_mode) != _DISK_MODE:
+            if found.st_uid != os.geteuid() or (
+                    stat.S_IMODE(found.st_mode) != _DISK_MODE):
                 lookup.share(target, _DISK_MODE)
         except BaseException:
             with contextlib.suppress(OSError):

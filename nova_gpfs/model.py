@@ -119,7 +119,10 @@ class Pool:
 
 @dataclasses.dataclass(frozen=True)
 class Fileset:
-    """A fileset; ``path`` is '' while it is not linked."""
+    """A fileset; ``path`` is '' while it is not linked.
+
+    ``chmod`` says what becomes of an ACL by chmod(2), '' if GPFS does not.
+    """
 
     name: str
     id: int
@@ -127,6 +130,7 @@ class Fileset:
     linked: bool
     inode_space: int
     owns_inode_space: bool
+    chmod: str = ''
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,8 +35,8 @@ from nova_gpfs.mm import mmlsattr
 
 LOG = logging.getLogger(__name__)
 
-# Values of [gpfs] pin_paths; the third is "never".
-_AUTO, _ALWAYS = 'auto', 'always'
+# Values of [gpfs] pin_paths; the third is "always".
+_AUTO, _NEVER = 'auto', 'never'
 
 _QUERIES = (mmclone.Show, mmlsattr.List)
 # They say nothing of names.
@@ -53,16 +53,22 @@ class Pinning:
                   names: Mapping[str, str]) -> bool:
         """Whether a command is to be given names of open files.
 
-        With ``auto`` it is, unless they are known not to be taken. Costs two
-        commands until that is known.
+        Costs two commands until it is known whether they are taken; with
+        ``never`` none.
 
         :param names: by the paths that the command has
+        :raises errors.NotPermitted: it is, and they are not taken
         :raises errors.TimedOut: GPFS does not answer
         """
-        if choice != _AUTO or not names:
-            return choice == _ALWAYS
+        if choice == _NEVER or not names:
+            return False
         if self._are_taken is None:
             self._are_taken = _are_taken(transport, names)
+        if self._are_taken is False and choice != _AUTO:
+            raise errors.NotPermitted(
+                'GPFS takes no names below /proc here, and by its path a file '
+                'could be exchanged before root changes it: see [gpfs] '
+                'pin_paths, or add mmclone to rootless_commands')
         return self._are_taken is not False
 
 
@@ -80,10 +86,10 @@ def _are_taken(transport: base.Transport,
                     and _knows(transport, query(name)) is False
                     and _is_file(name)):
                 LOG.warning(
-                    '%(program)s does not take names below /proc. Commands '
-                    'that run as root are given paths, at which the user of '
-                    'nova-compute can put something else in time. See '
-                    '[gpfs] pin_paths.', {'program': query.program})
+                    '%(program)s does not take names below /proc. With [gpfs] '
+                    'pin_paths = auto, commands that run as root are given '
+                    'paths, at which the user of nova-compute can put '
+                    'something else in time.', {'program': query.program})
                 return False
             return None
     return True

@@ -15,8 +15,9 @@
 
 Whoever holds nova-compute can ask the daemon for anything, so the daemon
 believes nothing: it takes the name of a command that ``nova_gpfs.mm`` can
-spell and its plain fields, reads mm_path, the time limits and directories
-from its own configuration, and touches only files below instances_path that
+spell, its plain fields and whose a new file is to be, reads mm_path, the time
+limits and directories from its own configuration, and touches only files below
+instances_path that
 no symbolic link leads to. What it changes has no second name, which might be
 a hard link to a file from elsewhere; a clone parent, which counts its clones
 as names, may be split, see ``_counts_clones``. It hands back values, failures
@@ -30,8 +31,8 @@ and placed.
 Between the check of a path and its use by a command, the owner of a directory
 can put a symbolic link into it. mm commands take names and not descriptors, so
 they get names that lead to what was checked (``pinned``, ``pinning``). What
-remains is a name that did not exist: what the owner has put there meanwhile,
-GPFS is to refuse, as it does not replace files.
+they make, they make where nobody else can put or run anything
+(``privileged_room``).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import os
+import pwd
 import stat
 from typing import Any
 import uuid
@@ -59,19 +61,21 @@ from nova_gpfs.mm import mmclone
 from nova_gpfs import model
 from nova_gpfs import pinned
 from nova_gpfs import pinning
-from nova_gpfs import privileged_fresh as fresh
 from nova_gpfs import privileged_places as places
+from nova_gpfs import privileged_room as rooms
 from nova_gpfs import run as local
 from nova_gpfs import walk
 
 CONF = cfg.CONF
 
 # These are the daemon's own: CHOWN gives a clone away, DAC_READ_SEARCH walks
-# directories of mode 0700 to check a path. The mm commands need no more from
+# directories of mode 0700 to check a path, DAC_OVERRIDE gives a new file its
+# name in a directory of nova-compute's. The mm commands need no more from
 # here, because a program that root starts gets all capabilities of the
 # bounding set (capabilities(7)); GPFS wants root for most of them anyway
 # (IBM documentation, "GPFS daemon does not come up").
-_CAPABILITIES = [capabilities.CAP_CHOWN, capabilities.CAP_DAC_READ_SEARCH]
+_CAPABILITIES = [capabilities.CAP_CHOWN, capabilities.CAP_DAC_OVERRIDE,
+                 capabilities.CAP_DAC_READ_SEARCH]
 
 context = priv_context.PrivContext(
     'nova_gpfs', cfg_section='nova_gpfs_privileged',
@@ -84,11 +88,10 @@ CONF.set_default('thread_pool_size', 32, group='nova_gpfs_privileged')
 _NOT_STARTED = (daemon.FailedToDropPrivileges, FileNotFoundError,
                 PermissionError)
 
-_DISK_MODE = 0o644
 # A mere name, whatever it is of: nothing is opened, so nothing blocks, and
 # GPFS does not count the file as open.
 _NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_fresh = fresh.Fresh()
+_rooms = rooms.Rooms()
 _pinning = pinning.Pinning()
 
 
@@ -103,6 +106,9 @@ def start_with(root_helper: list[str]) -> None:
 def run(command: base.Command[Any]) -> model.Result:
     """Run a command as root; a transport.
 
+    A clone that it makes is the current user's and has mode 0644.
+
+    :raises errors.AlreadyExists: there is something where a file is to be
     :raises errors.TimedOut: it was ended at its time limit
     :raises errors.ProgramMissing: mm_path has no such program
     :raises errors.NotPermitted: the daemon refused it or could not start
@@ -110,7 +116,8 @@ def run(command: base.Command[Any]) -> model.Result:
     """
     try:
         kind, *values = run_command(mm.spell(type(command)),
-                                    dataclasses.astuple(command))
+                                    dataclasses.astuple(command),
+                                    os.geteuid(), os.getegid())
     except _NOT_STARTED as error:
         raise errors.NotPermitted(str(error)) from error
     except OSError as error:
@@ -122,22 +129,13 @@ def run(command: base.Command[Any]) -> model.Result:
     raise _FAILURES[kind](*values)
 
 
-def give(path: str) -> None:
-    """Make a clone that root has made the current user's, mode 0644.
-
-    :raises errors.NotPermitted: the daemon refused it or could not start
-    """
-    try:
-        refusal = give_clone(path, os.geteuid(), os.getegid())
-    except (daemon.FailedToDropPrivileges, OSError) as error:
-        raise errors.NotPermitted(str(error)) from error
-    if refusal:
-        raise errors.NotPermitted(refusal)
-
-
 @context.entrypoint
-def run_command(name: str, fields: tuple[Any, ...]) -> tuple[Any, ...]:
+def run_command(name: str, fields: tuple[Any, ...], uid: int,
+                gid: int) -> tuple[Any, ...]:
     """Run the command of that name; in the daemon.
+
+    A clone that it makes becomes that user's, who must own a directory that
+    it belongs in.
 
     Returns ('result', rc, stdout, stderr), or the name of a failure and its
     arguments.
@@ -147,84 +145,72 @@ def run_command(name: str, fields: tuple[Any, ...]) -> tuple[Any, ...]:
         # when the first one with a path comes.
         places.options()
         command = _rebuild(name, fields)
-        with contextlib.ExitStack() as held:
-            names = {path: held.enter_context(_held(command, path))
-                     for path in command.paths()}
-            return _run_checked(command, names)
+        return _run_held(command, rooms.Owner(uid, gid))
     except cfg.Error as error:
-        return (errors.NotPermitted.__name__, _bad_configuration(error))
+        return (errors.NotPermitted.__name__,
+                f'the configuration of the privileged daemon: {error}')
     except tuple(_FAILURES.values()) as error:
         return (type(error).__name__, *error.args)
 
 
-@context.entrypoint
-def give_clone(path: str, uid: int, gid: int) -> str:
-    """Give a clone that root has just made to a user; in the daemon.
-
-    Only a regular file of root's, with a single name, which a command of this
-    daemon has made, below instances_path or where Nova clones disks for
-    Glance, and only to who owns a directory that it belongs in.
-    A clone parent has more names than one while it has clones, and so has a
-    hard link to a file from elsewhere.
-
-    Returns why it was refused, '' when it was done.
-    """
-    try:
-        with _directory_of(path, places.snapshots()) as (directory, name):
-            if not fresh.may_have(uid, gid, _homes(directory)):
-                return f'a disk is not given to user {uid}, group {gid}'
-            clone = os.open(name, fresh.LOOK, dir_fd=directory)
-            try:
-                return _give(clone, path, uid, gid)
-            finally:
-                os.close(clone)
-    except cfg.Error as error:
-        return _bad_configuration(error)
-    except (errors.GpfsError, OSError) as error:
-        return str(error)
-
-
 _FAILURES: dict[str, type[errors.GpfsError]] = {
     error.__name__: error for error in (
-        errors.CommandFailed, errors.InvalidName, errors.NoSuchFile,
-        errors.NotMounted, errors.NotPermitted, errors.ProgramMissing,
-        errors.TimedOut)}
+        errors.AlreadyExists, errors.CommandFailed, errors.InvalidName,
+        errors.NoSuchFile, errors.NotMounted, errors.NotPermitted,
+        errors.ProgramMissing, errors.TimedOut)}
 
 
-def _run_checked(command: base.Command[Any],
-                 names: dict[str, str]) -> tuple[Any, ...]:
+def _run_held(command: base.Command[Any],
+              owner: rooms.Owner) -> tuple[Any, ...]:
+    """Run a command on what is held until it has ended."""
+    made = command.made() if isinstance(command, base.Effect) else ()
+    try:
+        with contextlib.ExitStack() as stack:
+            names = {path: stack.enter_context(_held(command, path))
+                     for path in command.paths() if path not in made}
+            drafts = {path: stack.enter_context(_draft(command, path, owner))
+                      for path in made}
+            answer = _run_checked(command, names, drafts)
+            # Whatever the command says of itself.
+            for draft in drafts.values():
+                draft.publish()
+            return answer
+    except OSError as error:
+        # In the words in which a command says it, which are understood.
+        return 'result', 1, '', f'{command.program}: {error.strerror}\n'
+
+
+def _run_checked(command: base.Command[Any], names: dict[str, str],
+                 drafts: dict[str, rooms.Draft]) -> tuple[Any, ...]:
     """Run a command on files that are held; returns as run_command does.
 
     :param names: what leads to them, by the paths of the command
+    :param drafts: what it makes, likewise
     """
+    pins = names | {path: each.pinned for path, each in drafts.items()}
     transport = _local()
     try:
-        if not _pinning.is_wanted(CONF.gpfs.pin_paths, transport, names):
-            names = {}
-        result = transport(pinned.renamed(command, names) if names
-                           else command)
+        if not _pinning.is_wanted(CONF.gpfs.pin_paths, transport, pins):
+            pins = ({path: path for path in names}
+                    | {path: each.path for path, each in drafts.items()})
+        result = transport(pinned.renamed(command, pins))
     except tuple(_FAILURES.values()) as error:
-        return pinned.restored((type(error).__name__, *error.args), names)
-    return pinned.restored(('result', *dataclasses.astuple(result)), names)
+        return pinned.restored((type(error).__name__, *error.args), pins)
+    return pinned.restored(('result', *dataclasses.astuple(result)), pins)
 
 
-def _give(clone: int, path: str, uid: int, gid: int) -> str:
-    found = os.fstat(clone)
-    if (not stat.S_ISREG(found.st_mode) or found.st_uid != 0
-            or found.st_nlink != 1 or not _fresh.take(found)):
-        return f'{path} is not a fresh clone of root'
-    # In this order, since the mode may be changed by the owner alone.
-    os.fchmod(clone, _DISK_MODE)
-    os.fchown(clone, uid, gid)
-    return ''
-
-
-def _homes(directory: int) -> list[os.stat_result]:
-    """Return the directories whose owners may have what is in one."""
-    found = [os.fstat(directory), os.stat(places.root())]
+def _require_home(owner: rooms.Owner, directory: int) -> None:
+    """Refuse to give a file to who has nothing to do with its place."""
+    homes = [os.fstat(directory), os.stat(places.root())]
     with contextlib.suppress(FileNotFoundError):
-        found.append(os.lstat(layout.Layout(places.root()).home))
-    return found
+        homes.append(os.lstat(layout.Layout(places.root()).home))
+    groups = {one.st_gid for one in homes}
+    with contextlib.suppress(KeyError):
+        groups.add(pwd.getpwuid(owner.uid).pw_gid)
+    if (owner.uid not in {one.st_uid for one in homes} or owner.gid <= 0
+            or owner.gid not in groups):
+        raise errors.NotPermitted(f'a disk is not given to user {owner.uid}, '
+                                  f'group {owner.gid}')
 
 
 def _rebuild(name: str, fields: tuple[Any, ...]) -> base.Command[Any]:
@@ -246,11 +232,7 @@ def _local() -> local.Local:
                        CONF.gpfs.copy_timeout)
 
 
-def _bad_configuration(error: cfg.Error) -> str:
-    return f'the configuration of the privileged daemon: {error}'
-
-
-def _rooms(command: base.Command[Any], path: str) -> tuple[str, ...]:
+def _rooms_of(command: base.Command[Any], path: str) -> tuple[str, ...]:
     """Return the directories of images in which a path may be as well."""
     own = places.snapshots()
     if isinstance(command, base.Query) or (
@@ -264,20 +246,15 @@ def _rooms(command: base.Command[Any], path: str) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _held(command: base.Command[Any], path: str) -> Iterator[str]:
-    """Check a path; give a name that leads to just what was checked.
+    """Check a file; give a name that leads to just what was checked.
 
-    It must be below the root without symbolic links. The last part may be
-    absent, and is then only a name in a directory that was checked.
+    It must be below the root without symbolic links.
     """
-    with _directory_of(path, _rooms(command, path)) as (directory, name):
+    with _directory_of(path, _rooms_of(command, path)) as (directory, name):
         try:
             file = os.open(name, _NAME, dir_fd=directory)
         except FileNotFoundError:
-            try:
-                yield pinned.name(directory, name)
-            finally:
-                _fresh.note(directory, name)
-            return
+            raise errors.NoSuchFile(path) from None
         try:
             _check_file(command, path, os.fstat(file), pinned.name(file))
             yield pinned.name(file)
@@ -285,12 +262,29 @@ def _held(command: base.Command[Any], path: str) -> Iterator[str]:
             os.close(file)
 
 
+@contextlib.contextmanager
+def _draft(command: base.Command[Any], path: str,
+           owner: rooms.Owner) -> Iterator[rooms.Draft]:
+    """Check where a file is to be made; give where it is made first."""
+    room = os.path.dirname(path)
+    top = (os.path.dirname(room) if room in places.snapshots()
+           else places.root())
+    is_clone = isinstance(command, mmclone.Copy)
+    with _directory_of(path, _rooms_of(command, path)) as (directory, _name):
+        rooms.require_absent(directory, path)
+        if is_clone and owner.uid != 0:
+            _require_home(owner, directory)
+        with _rooms.draft(top, directory, path,
+                          owner if is_clone else None) as draft:
+            yield draft
+
+
 def _check_file(command: base.Command[Any], path: str,
                 found: os.stat_result, name: str) -> None:
     """Refuse what is no file; one that changes must have no other name."""
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         raise errors.NotPermitted(f'{path} is no file or directory')
-    if isinstance(command, base.Effect) and fresh.runs_as_another(found):
+    if isinstance(command, base.Effect) and rooms.runs_as_another(found):
         raise errors.NotPermitted(f'{path} runs as another user (mode '
                                   f'{stat.S_IMODE(found.st_mode):04o})')
     if (path in _changed(command) and stat.S_ISREG(found.st_mode)
@@ -315,7 +309,7 @@ def _counts_clones(command: base.Command[Any], path: str,
         return False
     show = mmclone.Show(path)
     try:
-        kind, *told = _run_checked(show, {path: name})
+        kind, *told = _run_checked(show, {path: name}, {})
         return (found.st_uid in (0, os.stat(parents).st_uid)
                 and kind == 'result'
                 and show.outcome(model.Result(*told)).is_parent)

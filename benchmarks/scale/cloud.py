@@ -161,7 +161,7 @@ class Host:
         self._cloud = cloud
         self.name = f'host{number}'
         self.address = f'10.0.{number // 256}.{number % 256}'
-        driver = mmdriver.MmDriver(cloud.commands, os.lstat)
+        driver = mmdriver.MmDriver(cloud.commands)
         self.storage = storage.Storage(
             driver, cloud.layout, _refuse_copy, require_clone=True,
             leftover_age=86400.0)

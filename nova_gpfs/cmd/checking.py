@@ -36,7 +36,6 @@ from nova_gpfs import libgpfs
 from nova_gpfs import location
 from nova_gpfs import mmdriver
 from nova_gpfs import model
-from nova_gpfs import privsep
 from nova_gpfs.trials import base
 from nova_gpfs.trials import locks
 from nova_gpfs.trials import recorder
@@ -143,8 +142,7 @@ def _cluster() -> _Cluster:
     configured = recorder.Recorder(hosts.as_root_or_configured(),
                                    'as configured', calls)
     return _Cluster(
-        mmdriver.MmDriver(configured, privsep.give,
-                          libgpfs.Library(CONF.gpfs.library)),
+        mmdriver.MmDriver(configured, libgpfs.Library(CONF.gpfs.library)),
         configured,
         recorder.Recorder(hosts.local(), 'by this user', calls), calls)
 

@@ -153,8 +153,7 @@ def for_looking(host: Host) -> storage.Storage:
     Where that is root's, commands need no privileged daemon.
     """
     return _storage(
-        mmdriver.MmDriver(as_root_or_configured(), privsep.give),
-        host.storage.layout)
+        mmdriver.MmDriver(as_root_or_configured()), host.storage.layout)
 
 
 def as_root_or_configured() -> base.Transport:

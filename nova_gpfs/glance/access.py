@@ -77,8 +77,4 @@ def _rootless(conf: cfg.ConfigOpts) -> gpfs_driver.GpfsDriver:
                 'and gpfs_store_privileged is False')
         return local(command)
 
-    return mmdriver.MmDriver(route, _give_nothing)
-
-
-def _give_nothing(path: str) -> None:
-    raise errors.NotPermitted(f'{path} belongs to another user')
+    return mmdriver.MmDriver(route)

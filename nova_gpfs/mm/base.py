@@ -117,13 +117,17 @@ class Effect(Command[None]):
         """Return the files that may be other ones afterwards."""
         return self.paths()
 
+    def made(self) -> tuple[str, ...]:
+        """Return the files that do not exist before."""
+        return ()
+
     def outcome(self, result: model.Result) -> None:
         if result.rc != 0 or result.stderr.strip():
             raise self.failure(result)
 
 
 class Transport(Protocol):
-    """Runs a command somewhere.
+    """Runs a command somewhere; a clone that it makes is the current user's.
 
     :raises errors.TimedOut: it was ended at its time limit
     :raises errors.ProgramMissing: there is no such program

@@ -65,6 +65,12 @@ class Snap(_Clone):
     def arguments(self) -> tuple[str, ...]:
         return 'snap', self.source, self.parent
 
+    def changed(self) -> tuple[str, ...]:
+        return (self.source,)
+
+    def made(self) -> tuple[str, ...]:
+        return (self.parent,)
+
 
 @dataclasses.dataclass(frozen=True)
 class Copy(_Clone):
@@ -77,11 +83,14 @@ class Copy(_Clone):
         return 'copy', self.parent, self.target
 
     def changed(self) -> tuple[str, ...]:
-        """Return the target alone.
+        """Return nothing.
 
         A parent counts its clones as names: with two it has an st_nlink of 3
         in the example of IBM's documentation of mmclone.
         """
+        return ()
+
+    def made(self) -> tuple[str, ...]:
         return (self.target,)
 
 

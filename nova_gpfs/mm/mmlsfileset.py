@@ -58,4 +58,5 @@ def _fileset(row: ytable.Row) -> model.Fileset:
         path=row.text('path') if linked else '',
         linked=linked,
         inode_space=row.number('inodeSpace'),
-        owns_inode_space=row.text('isInodeSpaceOwner') == '1')
+        owns_inode_space=row.text('isInodeSpaceOwner') == '1',
+        chmod=row.get('permChangeFlag'))

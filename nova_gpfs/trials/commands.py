@@ -86,10 +86,14 @@ def mount_table(room: base.Room) -> base.Seen:
     return base.Seen('gpfs' if device == _device(room) else 'else', device)
 
 
-def set_user_id_bits(room: base.Room) -> base.Seen:
-    """Ask the kernel for the flags of the mount."""
-    flags = os.statvfs(room.path).f_flag
-    return base.Seen('ignored' if flags & os.ST_NOSUID else 'honoured')
+def permission_changes(room: base.Room) -> base.Seen:
+    """Ask what becomes of an ACL in this fileset by chmod()."""
+    mode = {one.name: one.chmod for one in room.driver.filesets(
+        _device(room))}.get(room.bench.fileset, '')
+    # A recording has "chmodAndSetacl" of what the option is written
+    # otherwise.
+    return base.Seen('replaced' if mode.lower() == 'chmodandsetacl'
+                     else 'kept' if mode else 'not told', mode)
 
 
 def as_configured(room: base.Room) -> base.Seen:
@@ -164,6 +168,9 @@ _SOURCES = {
     'mmlsfileset': 'dirscape, discover/attribute and quota/gpfs.py: refused',
 }
 
+_PERMISSIONS = ('Set it with "mmchfileset DEVICE FILESET '
+                '--allow-permission-change chmodAndSetAcl".')
+
 TRIALS = (
     base.Trial('releases', 'Are cluster and file system of a release that '
                'has file clones?', releases, {
@@ -188,16 +195,19 @@ TRIALS = (
                        'the developers of nova-gpfs.')},
                source='treydock/gpfs_exporter, mount_test.go; libvirt, '
                'virfile.c'),
-    base.Trial('set-user-id-bits', 'Is the file system mounted with nosuid '
-               'on this host?', set_user_id_bits, {
-                   'ignored': base.Verdict(
-                       base.WORKS, 'no clone that root makes can be a program '
-                       "of root's"),
-                   'honoured': base.Verdict(
-                       base.DEGRADED, 'where mmclone runs as root, bits that '
-                       'are set while it runs are taken away only afterwards',
-                       'Mount it with nosuid on compute hosts.')},
-               source='statvfs(3), mount(8)'),
+    base.Trial('permission-changes', 'Does chmod() put an end to an ACL in '
+               'this fileset?', permission_changes, {
+                   'replaced': base.Verdict(
+                       base.WORKS, 'nobody can enter what root has closed'),
+                   'kept': base.Verdict(
+                       base.DEGRADED, 'the user of nova-compute may give '
+                       'itself a way into the directory in which root makes '
+                       'files', _PERMISSIONS),
+                   'not told': base.Verdict(
+                       base.DEGRADED, 'whether root can close a directory is '
+                       'not known', _PERMISSIONS)},
+               source='treydock/gpfs_exporter, output of mmlsfileset; '
+               'gpfsug-discuss on mmchfileset (msg06554)'),
     base.Trial('as-configured', 'Does every command run as nova-compute '
                'would run it?', as_configured, {
                    'works': base.Verdict(base.WORKS, 'rootless_commands and '
@@ -210,18 +220,21 @@ TRIALS = (
                    'fails': base.Verdict(
                        base.WRONG, 'nova-compute fails where it needs one',
                        'Take the command out of [gpfs] rootless_commands, '
-                       'or mend the privileged daemon. If this goes away '
-                       'with [gpfs] pin_paths = never, leave that set.')}),
+                       'or mend the privileged daemon. See [gpfs] pin_paths '
+                       'where the error names it.')}),
     base.Trial('names-below-proc', 'Do commands take /proc/PID/fd/N for the '
                'file that is open?', names_below_proc, {
                    'follow': base.Verdict(
                        base.WORKS, 'root is given what was checked and '
                        'nothing else'),
                    'refuse': base.Verdict(
-                       base.DEGRADED, 'root is given paths, at which the '
-                       'user of nova-compute can put something else in time',
-                       'Set [gpfs] pin_paths = never, so that nobody has to '
-                       'find it out.'),
+                       base.DEGRADED, 'root runs no command on a file, '
+                       'unless [gpfs] pin_paths lets it go by paths, at which '
+                       'the user of nova-compute can put something else in '
+                       'time',
+                       'Add mmclone to [gpfs] rootless_commands where '
+                       'user-runs-mmclone allows it, or set pin_paths = never '
+                       'if you trust that user with the whole fileset.'),
                    'else': base.Verdict(
                        base.WRONG, 'commands that run as root do nothing',
                        'Set [gpfs] pin_paths = never.')},

@@ -68,9 +68,10 @@ def link_parent(room: base.Room) -> base.Seen:
 
 
 def rename_parent(room: base.Room) -> base.Seen:
-    """Give a parent another name."""
+    """Give a parent another name, in another directory."""
+    os.mkdir(room.at('there'))
     return base.allowed(base.refusal(os.rename, room.parent(),
-                                     room.at('renamed')))
+                                     room.at(os.path.join('there', 'disk'))))
 
 
 def _directory_with_parent(room: base.Room, name: str) -> str:
@@ -173,8 +174,14 @@ TRIALS = (
         'link-parent', 'May a parent have a second name?', link_parent,
         {'refuse': _UNUSED, 'allow': _UNUSED}, 'link_to_parent', _READ_ONLY),
     base.Trial(
-        'rename-parent', 'May a parent be renamed?', rename_parent,
-        {'refuse': _UNUSED, 'allow': _UNUSED},
+        'rename-parent', 'May a parent be renamed?', rename_parent, {
+            'allow': base.Verdict(base.WORKS, 'what root makes gets its name '
+                                  'when nothing can be put in its place'),
+            'refuse': base.Verdict(
+                base.DEGRADED, 'no parent of a disk is made by root, so that '
+                'nothing is snapshotted or resized',
+                'Add mmclone to [gpfs] rootless_commands where '
+                'user-runs-mmclone allows it.')},
         source='the Cinder GPFS driver renames one'),
     base.Trial(
         'rename-directory-of-parent', 'May a directory that holds a parent '

@@ -44,7 +44,6 @@ class TestCluster(suite.Promises, base.BaseTestCase):
         if not DIRECTORY:
             self.skipTest('NOVA_GPFS_TEST_DIR names no directory on GPFS')
         self.gpfs = mmdriver.MmDriver(run.Local(MM_PATH, 120.0, 600.0),
-                                      self.fail,
                                       libgpfs.Library(LIBRARY))
         if not os.path.exists(LIBRARY):
             self.no_parts = f'there is no {LIBRARY}'

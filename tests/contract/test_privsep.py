@@ -37,6 +37,7 @@ from nova_gpfs.mm import mmclone
 from nova_gpfs.mm import mmlscluster
 from nova_gpfs import mmdriver
 from nova_gpfs import model
+from nova_gpfs import privileged_room
 from nova_gpfs import privsep
 from nova_gpfs.sim import cluster
 from tests.contract import simulated
@@ -119,6 +120,8 @@ class ClusterTestCase(simulated.ClusterTestCase, DaemonTestCase):
 
 class TestPromises(suite.Promises, ClusterTestCase):
 
+    pin_paths = 'always'
+
     # The daemon touches nothing outside of instances_path.
     not_gpfs = (errors.NotPermitted,)
 
@@ -161,12 +164,29 @@ class TestParents(ClusterTestCase):
         self.assertIsNotNone(self.gpfs.clone_info(self.disk).parent_inode)
 
 
-class TestPinned(suite.Contract, ClusterTestCase):
-    """Commands get names of what the daemon has open."""
+class PinnedTestCase(suite.Contract, ClusterTestCase):
+    """The daemon finds out whether commands take names of open files."""
 
-    pin_paths = 'always'
+    seen = 0
 
-    def test_every_change_is_made(self):
+    def setUp(self):
+        super().setUp()
+        # It keeps what it has found out.
+        self.stop_daemon()
+        self.addCleanup(self.stop_daemon)
+        list(self.argv())
+
+    def argv(self):
+        """Yield what each command was given since the last look."""
+        calls = self.cluster.calls()
+        yield from (' '.join(call['argv']) for call in calls[self.seen:])
+        self.seen = len(calls)
+
+    def refuse_names(self):
+        self.addCleanup(self.cluster.set_switch, 'names_below_proc', 'follow')
+        self.cluster.set_switch('names_below_proc', 'refuse')
+
+    def change(self):
         master = self.master()
         disk, parent = self.path('disk'), self.path('parent')
         made = model.Change.MADE
@@ -180,56 +200,58 @@ class TestPinned(suite.Contract, ClusterTestCase):
         self.assertEqual(made, self.gpfs.seal(disk))
         self.assertEqual('fast', self.gpfs.attributes(disk).pool)
 
+    def given_paths(self):
+        """Return the commands of the daemon that got a path."""
+        return [argv for argv in self.argv() if self.instances in argv
+                and not argv.startswith('mmlsattr')]
+
+
+class TestPinned(PinnedTestCase):
+    """Nothing that root does can be led elsewhere, by default."""
+
+    pin_paths = 'always'
+
+    def test_it_is_the_default(self):
+        conf = cfg.ConfigOpts()
+        gpfs_conf.register(conf)
+        self.assertEqual(self.pin_paths, conf.gpfs.pin_paths)
+
+    def test_every_change_is_made(self):
+        self.change()
+        self.assertEqual([], self.given_paths())
+
     def test_where_commands_do_not_take_them_nothing_is_made(self):
         plain, master = self.file('plain'), self.master()
-        self.addCleanup(self.cluster.set_switch, 'names_below_proc', 'follow')
-        self.cluster.set_switch('names_below_proc', 'refuse')
+        list(self.argv())
+        self.refuse_names()
         for change, *arguments in (
                 (self.gpfs.clone, master, self.path('disk')),
                 (self.gpfs.snapshot, plain, self.path('disk')),
                 (self.gpfs.seal, plain),
                 (self.gpfs.place, plain, model.Placement('fast'))):
-            self.assertRaises(errors.GpfsError, change, *arguments)
+            self.stop_daemon()
+            error = self.assertRaises(errors.NotPermitted, change, *arguments)
+            self.assertIn('pin_paths', str(error))
             self.assertFalse(os.path.lexists(self.path('disk')))
+        # By a path, it was looked whether GPFS knows the files at all.
+        self.assertEqual(set(), {' '.join(argv.split()[:2])
+                                 for argv in self.given_paths()}
+                         - {'mmclone show'})
         self.cluster.set_switch('names_below_proc', 'follow')
+        self.stop_daemon()
         self.assertFalse(self.gpfs.clone_info(plain).is_parent)
 
 
-class TestPinnedIfTaken(suite.Contract, ClusterTestCase):
-    """The daemon finds out whether commands take such names."""
+class TestPinnedIfTaken(PinnedTestCase):
 
     pin_paths = 'auto'
 
-    def argv(self):
-        """Yield what each command was given since the last look."""
-        calls = self.cluster.calls()
-        yield from (' '.join(call['argv']) for call in calls[self.seen:])
-        self.seen = len(calls)
-
-    seen = 0
-
-    def setUp(self):
-        super().setUp()
-        # It keeps what it has found out.
-        self.stop_daemon()
-        list(self.argv())
-
-    def change(self):
-        master = self.master()
-        self.gpfs.clone(master, self.path('disk'))
-        self.gpfs.place(self.path('disk'), model.Placement('fast'))
-        self.gpfs.detach(self.path('disk'), model.Ancestors.ALL)
-        self.assertEqual('fast', self.gpfs.attributes(self.path('disk')).pool)
-
     def test_where_they_do_every_command_gets_them(self):
         self.change()
-        given = [argv for argv in self.argv() if self.instances in argv
-                 and not argv.startswith('mmlsattr')]
-        self.assertEqual([], given)
+        self.assertEqual([], self.given_paths())
 
     def test_where_they_do_not_commands_get_paths(self):
-        self.addCleanup(self.cluster.set_switch, 'names_below_proc', 'follow')
-        self.cluster.set_switch('names_below_proc', 'refuse')
+        self.refuse_names()
         self.change()
         given = [argv for argv in self.argv() if '/proc/' in argv]
         # It was asked by the first command, twice.
@@ -245,8 +267,9 @@ class TestDaemon(DaemonTestCase):
         self.root = self.useFixture(fixtures.TempDir()).path
         self.program('mmlscluster', 'cat /proc/self/status; umask')
         self.program('mmclone', 'echo "$@"')
+        pathlib.Path(self.root, 'a').touch()
         self.start_daemon(instances_path=self.root, mm_path=self.mm_path,
-                          command_timeout=2.0)
+                          command_timeout=2.0, pin_paths='never')
 
     def program(self, name, script):
         path = pathlib.Path(self.mm_path, name)
@@ -269,14 +292,26 @@ class TestDaemon(DaemonTestCase):
         self.assertEqual(0o022, int(privsep.run(
             mmlscluster.List()).stdout.split()[-1], 8))
 
-    def test_it_does_nothing_but_its_two_functions(self):
+    def test_it_does_nothing_but_its_one_function(self):
         for name in ('os.system', 'os.unlink', 'nova_gpfs.run.execute',
-                     'nova_gpfs.privsep.run', 'nova_gpfs.privsep._give'):
+                     'nova_gpfs.privsep.run', 'nova_gpfs.privsep._run_held'):
             self.assertRaises(NameError, self.call, name, '/etc/shadow')
         self.assertEqual(
             ('result', 0, f'snap {self.root}/a\n', ''),
             self.call('nova_gpfs.privsep.run_command', 'mmclone.Seal',
-                      (f'{self.root}/a',)))
+                      (f'{self.root}/a',), 0, 0))
+
+    def test_it_makes_clones_where_its_capabilities_are_needed(self):
+        self.program('mmclone', 'cp "$2" "$3"')
+        os.chown(self.root, USER, USER)
+        os.chmod(self.root, 0o700)
+        self.assertEqual(0, self.call(
+            'nova_gpfs.privsep.run_command', 'mmclone.Copy',
+            (f'{self.root}/a', f'{self.root}/b'), USER, USER)[1])
+        self.assertEqual((USER, USER), (os.stat(f'{self.root}/b').st_uid,
+                                        os.stat(f'{self.root}/b').st_gid))
+        room = os.path.join(self.root, privileged_room.DIRECTORY)
+        self.assertEqual(0, os.stat(room).st_uid)
 
     def test_its_root_is_its_own(self):
         # The caller's idea of instances_path does not matter.
@@ -284,7 +319,7 @@ class TestDaemon(DaemonTestCase):
                           mmclone.Seal('/etc/shadow'))
         self.assertEqual('NotPermitted', self.call(
             'nova_gpfs.privsep.run_command', 'mmclone.Seal',
-            ('/etc/shadow',))[0])
+            ('/etc/shadow',), 0, 0)[0])
 
     def test_its_configuration_is_read_at_the_first_call(self):
         privsep.run(mmlscluster.List())
@@ -298,11 +333,10 @@ class TestDaemon(DaemonTestCase):
         os.unlink(f'{self.config_dir}/nova.conf')
         self.assertRaises(errors.NotPermitted, privsep.run,
                           mmlscluster.List())
-        self.assertRaises(errors.NotPermitted, privsep.give,
-                          f'{self.root}/a')
 
     def test_names_that_are_no_text_cross_it(self):
         path = f'{self.root}/' + os.fsdecode(b'a\xfe')
+        pathlib.Path(path).touch()
         self.assertEqual(f'snap {path}\n',
                          privsep.run(mmclone.Seal(path)).stdout)
 
@@ -325,7 +359,6 @@ class TestDaemon(DaemonTestCase):
                               group='nova_gpfs_privileged')
         self.assertRaises(errors.NotPermitted, privsep.run,
                           mmlscluster.List())
-        self.assertRaises(errors.NotPermitted, privsep.give, self.root)
 
     def test_a_helper_that_is_missing_is_not_permitted(self):
         self.stop_daemon()

@@ -27,7 +27,7 @@ class LocalTestCase(simulated.ClusterTestCase, base.BaseTestCase):
     def make_driver(self, node, command_timeout, copy_timeout):
         return mmdriver.MmDriver(
             run.Local(self.cluster.bin_dir(node), command_timeout,
-                      copy_timeout), self.fail,
+                      copy_timeout),
             libgpfs.Library(self.library))
 
 

@@ -40,6 +40,10 @@ class TrialsTest(test_privsep.ClusterTestCase):
         split = found.pop('split-parent-with-children')
         self.assertEqual(base.SKIPPED, split.state)
         self.assertIn('names', split.detail)
+        # It sees for itself that a file is there.
+        code = found.pop('exit-code-on-failure')
+        self.assertEqual(base.SKIPPED, code.state)
+        self.assertIn('as root', code.detail)
         if self.no_parts:
             found.pop('declone')
         # Plain files allow what GPFS does not.

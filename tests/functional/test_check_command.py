@@ -158,7 +158,7 @@ class CheckTest(CheckTestCase):
         self.assertEqual(bool(kinder), bool(code))
         # Some of this is a matter of the machine.
         self.assertEqual(kinder, bad - {'mount-table', 'declone',
-                                        'link-count', 'set-user-id-bits'})
+                                        'link-count'})
 
     def assert_only_in_scratch(self, calls):
         """Look whether files were named outside the scratch directory."""

@@ -65,8 +65,8 @@ MAY_IMPORT = {
     'pinned': VALUES | {'mm'},
     'pinning': VALUES | {'mm'},
     'privsep': VALUES | {'mm', 'run', 'conf', 'layout', 'pinned', 'pinning',
-                         'privileged_fresh', 'privileged_places', 'walk'},
-    'privileged_fresh': set(),
+                         'privileged_places', 'privileged_room', 'walk'},
+    'privileged_room': VALUES | {'layout', 'pinned', 'walk'},
     'privileged_places': VALUES | {'conf', 'conf_image_store', 'image_store',
                                    'nova_options'},
     'audit': VALUES | {'policy'},
@@ -113,7 +113,7 @@ MAY_IMPORT = {
         'pending_splits', 'policy', 'sealed', 'store_snapshots', 'trash',
         'turns', 'whereabouts'},
     'flattening': GPFS | {'lookup', 'storage'},
-    'trials': GPFS | {'libgpfs', 'mm', 'printable', 'probe'},
+    'trials': GPFS | {'libgpfs', 'mm', 'printable', 'probe', 'run'},
     'config_source': frozenset({'compute', 'conf'}),
     # nova-api and nova-scheduler stand on hosts without GPFS: they get rules
     # and values, and nothing that runs a command or reads a file.

@@ -53,6 +53,6 @@ class LibraryTest(base.BaseTestCase):
         libgpfs.Library('/no/such/libgpfs.so')
 
     def test_a_driver_without_one_cannot_detach_in_parts(self):
-        driver = mmdriver.MmDriver(self.fail, self.fail)
+        driver = mmdriver.MmDriver(self.fail)
         self.assertRaises(errors.LibraryUnusable, driver.detach_part,
                           self.disk, 1, 0)

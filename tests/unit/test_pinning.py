@@ -90,10 +90,19 @@ class PinningTest(base.BaseTestCase):
         self.assertFalse(self.is_wanted(self.gpfs))
         self.assertEqual(3, len(self.asked))
 
-    def test_nobody_is_asked_where_it_is_configured(self):
-        self.assertTrue(self.is_wanted(self.without_names, 'always'))
+    def test_nobody_is_asked_where_they_are_never_wanted(self):
         self.assertFalse(self.is_wanted(self.gpfs, 'never'))
         self.assertEqual([], self.asked)
+
+    def test_nothing_runs_where_they_always_are_and_are_not_taken(self):
+        self.assertTrue(self.is_wanted(self.answers(_UNKNOWN, None, None),
+                                       'always'))
+        for _time in range(2):
+            error = self.assertRaises(
+                errors.NotPermitted, self.is_wanted, self.without_names,
+                'always')
+            self.assertIn('pin_paths', str(error))
+        self.assertFalse(self.is_wanted(self.without_names))
 
     def test_a_refusal_that_passes_tells_nothing(self):
         self.assertTrue(self.is_wanted(self.answers(_UNKNOWN, None, None)))

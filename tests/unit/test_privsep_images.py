@@ -13,6 +13,7 @@
 """What the privileged daemon does with images that Nova and Glance share."""
 
 import os
+import socket
 import stat
 
 import fixtures
@@ -20,10 +21,12 @@ from oslo_config import cfg
 
 from nova_gpfs import errors
 from nova_gpfs import image_store
+from nova_gpfs import mm
 from nova_gpfs.mm import mmchattr
 from nova_gpfs.mm import mmclone
 from nova_gpfs.mm import mmlsattr
 from nova_gpfs.mm import mmrestripefile
+from nova_gpfs import privileged_room
 from nova_gpfs import privsep
 from tests.unit import test_privsep
 
@@ -68,11 +71,12 @@ class TestImages(ImagesTestCase):
             self.assertRuns(mmlsattr.List(path))
 
     def test_an_image_of_glance_never_changes(self):
+        disk = self.file('disk')
         for path in (self.image, self.plain):
             for command in (mmclone.Seal(path), mmclone.Split(path),
                             mmclone.Redirect(path),
-                            mmclone.Copy(self.parent, path),
-                            mmclone.Snap(self.path('disk'), path),
+                            mmclone.Copy(disk, path),
+                            mmclone.Snap(disk, path),
                             mmchattr.Change(path, 'fast'),
                             mmrestripefile.Relocate(path)):
                 self.assertRefused(command)
@@ -86,10 +90,16 @@ class TestImages(ImagesTestCase):
 
     def test_what_nova_clones_for_glance_is_made_split_and_placed(self):
         self.file('parent')
+        os.unlink(self.snapshot)
+        self.make_clones()
         for command in (mmclone.Copy(self.parent, self.snapshot),
                         mmclone.Split(self.snapshot),
                         mmchattr.Change(self.snapshot, 'fast')):
             self.assertRuns(command)
+        self.assertTrue(os.path.isfile(self.snapshot))
+        self.assertEqual([], os.listdir(os.path.join(
+            self.store.room(privileged_room.DIRECTORY),
+            socket.gethostname())))
         for command in (mmclone.Seal(self.snapshot),
                         mmclone.Redirect(self.snapshot),
                         mmclone.Copy(self.snapshot, self.path('disk')),
@@ -132,32 +142,25 @@ class TestImages(ImagesTestCase):
         for source in (self.image, self.snapshot, self.plain):
             self.assertRefused(mmclone.Snap(source, self.parent))
             self.assertRefused(mmclone.Show(source))
-        self.assertRefused(mmclone.Copy(self.parent, self.snapshot))
+        os.unlink(self.snapshot)
+        self.assertRefused(mmclone.Copy(self.file('parent'), self.snapshot))
 
 
-class TestGive(ImagesTestCase):
+class TestOwner(ImagesTestCase):
 
-    def setUp(self):
-        super().setUp()
+    def test_a_clone_that_root_makes_for_glance_is_the_users(self):
         self.require_root()
-
-    def test_a_clone_that_root_has_made_for_glance_is_given(self):
         user = test_privsep.USER
         os.unlink(self.snapshot)
         self.make_clones()
         os.chown(self.root, user, user)
-        self.assertRuns(mmclone.Copy(self.made(self.path('parent')),
-                                     self.snapshot))
-        self.assertEqual('', privsep.give_clone(self.snapshot, user, user))
+        copy = mmclone.Copy(self.made(self.path('parent')), self.snapshot)
+        self.assertEqual('result', privsep.run_command(
+            mm.spell(mmclone.Copy), (copy.parent, copy.target), user,
+            user)[0])
         found = os.stat(self.snapshot)
         self.assertEqual((user, 0o644), (found.st_uid,
                                          stat.S_IMODE(found.st_mode)))
-
-    def test_an_image_of_glance_is_not(self):
-        user = test_privsep.USER
-        for path in (self.image, self.plain):
-            self.assertNotEqual('', privsep.give_clone(path, user, user))
-            self.assertEqual(0, os.stat(path).st_uid)
 
     def test_the_refusal_says_where_it_would_be_permitted(self):
         error = self.assertRaises(

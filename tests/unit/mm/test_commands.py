@@ -302,7 +302,7 @@ class TestFilesets(base.BaseTestCase):
         root, linked, gone = outcome(mmlsfileset.List('project'),
                                      'unstated/mmlsfileset-unlinked')
         self.assertEqual(model.Fileset('root', 0, '/fs/project', True, 0,
-                                       True), root)
+                                       True, 'chmodAndSetacl'), root)
         self.assertEqual('/fs/project/ibtest', linked.path)
         self.assertEqual(('', False), (gone.path, gone.linked))
 

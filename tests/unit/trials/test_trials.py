@@ -13,6 +13,7 @@
 """Every trial, on simulated clusters whose switches stand both ways."""
 
 import contextlib
+import dataclasses
 import errno
 import os
 import pwd
@@ -38,7 +39,6 @@ from nova_gpfs.sim import spec
 from nova_gpfs.sim import store
 from nova_gpfs.sim import switches
 from nova_gpfs.trials import base
-from nova_gpfs.trials import commands
 from nova_gpfs.trials import locks
 from nova_gpfs.trials import recorder
 from nova_gpfs.trials import table
@@ -110,8 +110,7 @@ class TrialsTestCase(test_base.BaseTestCase):
         self.local = run.Local(self.cluster.bin_dir(NODE), 60.0, 60.0)
 
     def bench(self, **changes):
-        driver = mmdriver.MmDriver(self.local, self.fail,
-                                   libgpfs.Library(self.library))
+        driver = mmdriver.MmDriver(self.local, libgpfs.Library(self.library))
         values = {'driver': driver, 'configured': self.local,
                   'direct': self.local,
                   'library': libgpfs.Library(self.library),
@@ -204,7 +203,7 @@ class SwitchesTest(TrialsTestCase):
         self.assertEqual(set(), tried & set(table.NOT_TRIED))
 
     def test_every_position_of_a_switch_has_a_verdict(self):
-        for trial in (*TRIALS.values(), *locks.QUESTIONS):
+        for trial in (*table.TRIALS, *locks.QUESTIONS):
             if trial.switch:
                 with self.subTest(trial.name):
                     self.assertEqual(set(), {
@@ -216,7 +215,7 @@ class SwitchesTest(TrialsTestCase):
 class VerdictsTest(TrialsTestCase):
 
     def test_what_is_not_well_has_a_next_step(self):
-        for trial in (*TRIALS.values(), *locks.QUESTIONS):
+        for trial in (*table.TRIALS, *locks.QUESTIONS):
             for answer, verdict in trial.verdicts.items():
                 with self.subTest(trial.name, answer=answer):
                     self.assertIn(verdict.state, base.STATES)
@@ -237,6 +236,22 @@ class VerdictsTest(TrialsTestCase):
         self.assertEqual((base.WORKS, 'refuse', 'EROFS (Read-only file '
                           'system)'),
                          (finding.state, finding.answer, finding.detail))
+
+    def test_a_fileset_in_which_acls_outlive_chmod_is_degraded(self):
+        for mode, answer, state in (
+                ('chmodAndSetacl', 'replaced', base.WORKS),
+                ('chmodAndUpdateAcl', 'kept', base.DEGRADED),
+                ('setAclOnly', 'kept', base.DEGRADED),
+                ('', 'not told', base.DEGRADED)):
+            def says(command, mode=mode):
+                found = self.local(command)
+                return dataclasses.replace(found, stdout=found.stdout.replace(
+                    'chmodAndSetacl', mode))
+
+            finding = self.make('permission-changes',
+                                driver=mmdriver.MmDriver(says))
+            self.assertEqual((answer, state, mode), (
+                finding.answer, finding.state, finding.detail))
 
     def test_a_parent_that_can_be_changed_is_degraded(self):
         for name, call in (('write-parent', 'open'),
@@ -269,19 +284,9 @@ class VerdictsTest(TrialsTestCase):
         finding = self.make('clone-across-filesets', elsewhere='')
         self.assertIn('--other-fileset', finding.detail)
 
-    def test_set_user_id_bits_are_ignored_where_the_mount_table_says_so(self):
-        with open('/proc/self/mounts') as mounts:
-            options = {line.split()[1]: line.split()[3].split(',')
-                       for line in mounts}
-        for place in {'/', '/proc', '/dev/pts', '/dev/shm', '/run',
-                      '/sys/fs/cgroup'} & set(options):
-            seen = commands.set_user_id_bits(base.Room(self.bench(), place))
-            self.assertEqual('ignored' if 'nosuid' in options[place]
-                             else 'honoured', seen.answer, place)
-
     def test_a_library_that_is_not_there_is_degraded(self):
-        driver = mmdriver.MmDriver(self.local, self.fail,
-                                   libgpfs.Library('/no/such/libgpfs.so'))
+        driver = mmdriver.MmDriver(
+            self.local, libgpfs.Library('/no/such/libgpfs.so'))
         finding = self.make('declone', driver=driver)
         self.assertEqual((base.DEGRADED, 'absent'),
                          (finding.state, finding.answer))
