@@ -38,6 +38,7 @@ from nova_gpfs import mmdriver
 from nova_gpfs import model
 from nova_gpfs.trials import base
 from nova_gpfs.trials import locks
+from nova_gpfs.trials import outages
 from nova_gpfs.trials import recorder
 from nova_gpfs.trials import scratch
 from nova_gpfs.trials import table
@@ -60,9 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='also wait for this node of the cluster, where '
                         'the same is to be run with --meet')
     parser.add_argument('--wait', metavar='SECONDS', type=float,
-                        default=Options.wait, help='how long to wait for it')
+                        default=Options.wait, help='how long to wait for '
+                        'that node, or for the end of the outage')
     parser.add_argument('--meet', action='store_true', help='be the second '
                         'host of a check that waits')
+    parser.add_argument('--outage', choices=tuple(outages.TRIALS), default='',
+                        help='also see what files are like while GPFS is '
+                        'away from this host, which is for you to bring '
+                        'about and to end, within --wait')
     parser.add_argument('--record', metavar='FILE', default='',
                         help='also write a new file with all that was asked '
                         'and said, for the developers')
@@ -74,7 +80,8 @@ def work(host: hosts.Host, arguments: argparse.Namespace) -> policies.Answer:
         return meet(arguments.directory)
     return check(host, Options(
         arguments.directory, arguments.other_fileset or '',
-        arguments.second_host, arguments.wait, arguments.record),
+        arguments.second_host, arguments.wait, arguments.outage,
+        arguments.record),
         arguments.format)
 
 
@@ -86,6 +93,7 @@ class Options:
     other_fileset: str = ''
     second_host: str = ''
     wait: float = 600.0
+    outage: str = ''
     record: str = ''
 
 
@@ -187,6 +195,8 @@ class _Report:
             try:
                 self._make_all(own)
                 self._meet(own[0], options)
+                self._findings += outages.watch(
+                    own[0], options.outage, options.wait, printing.say)
             except base.HOPELESS as error:
                 self._stopped = str(error)
         self._left = [each.path for each in own

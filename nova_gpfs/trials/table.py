@@ -19,6 +19,7 @@ from nova_gpfs.trials import base
 from nova_gpfs.trials import clones
 from nova_gpfs.trials import commands
 from nova_gpfs.trials import locks
+from nova_gpfs.trials import outages
 from nova_gpfs.trials import parents
 
 #: In the order in which they are made.
@@ -26,24 +27,29 @@ TRIALS: tuple[base.Trial, ...] = (
     *commands.TRIALS, *clones.TRIALS, *parents.TRIALS, *attributes.TRIALS,
     *locks.TRIALS)
 
-_UNSEEN = 'no output that is documented shows where the blocks of a file lie'
-_SICK = 'a node would have to be taken out of service'
-_FULL = 'a fileset would have to be full'
+#: With those for which it takes a second host, or one out of service.
+EVERY: tuple[base.Trial, ...] = (
+    *TRIALS, *locks.QUESTIONS, *outages.TRIALS.values())
 
-#: Switches of the simulator that no trial moves after, and why.
+_LAYOUT = ('the product asks for a layout and looks at no block, since no '
+           'command has a documented output that shows where one lies')
+_FULL = ('a clone is made or refused with one error, whatever GPFS looks at '
+         'first; a fileset would have to be full to see it')
+
+#: Switches of the simulator that no trial moves after, and why the product
+#: does the same in each of their positions.
 NOT_TRIED = {
-    'file_access_daemon_down': _SICK,
-    'file_access_expelled': _SICK,
-    'open_without_quorum': _SICK,
     'rename_across_filesets': 'the product renames and links within one',
     'several_files': 'the product gives a command one file',
     'superuser': 'it is of the simulator alone',
-    'clone_affinity': 'no output that is documented shows write affinity',
-    'depth_two': _UNSEEN,
-    'affinity_flag': _UNSEEN,
-    'moved_blocks': _UNSEEN,
-    'relocating_node': _UNSEEN,
-    'relocate_moves_pools': _UNSEEN,
+    'clone_affinity': 'the product sets the write affinity that is asked for '
+    'on every clone, whatever it starts with',
+    'affinity_flag': 'a flag that was there before is no failure, and without '
+    'one there is nothing to see',
+    'depth_two': _LAYOUT,
+    'moved_blocks': _LAYOUT,
+    'relocating_node': _LAYOUT,
+    'relocate_moves_pools': _LAYOUT,
     'move_now': 'the product always says when blocks are to move',
     'fill_check': _FULL,
     'copy_over_quota': _FULL,

@@ -13,13 +13,23 @@
 
 """The contract on a simulated cluster, commands run as the current user."""
 
+import contextlib
+import os
+import pathlib
+import uuid
+
 from oslotest import base
 
+from nova_gpfs import errors
 from nova_gpfs import libgpfs
 from nova_gpfs import mmdriver
+from nova_gpfs import model
 from nova_gpfs import run
+from nova_gpfs.sim import switches
+from nova_gpfs.trials import table
 from tests.contract import simulated
 from tests.contract import suite
+from tests import face
 
 
 class LocalTestCase(simulated.ClusterTestCase, base.BaseTestCase):
@@ -37,3 +47,64 @@ class TestPromises(suite.Promises, LocalTestCase):
 
 class TestTrouble(simulated.Trouble, LocalTestCase):
     pass
+
+
+class TestSwitches(suite.Contract, LocalTestCase):
+    """What ``nova-gpfs check`` does not ask a cluster."""
+
+    def test_what_no_trial_tells_makes_no_difference(self):
+        """To what the product says, and to what it looks at."""
+        usual = self.everything()
+        for name in table.NOT_TRIED:
+            switch = switches.SWITCHES[name]
+            self.addCleanup(self.cluster.set_switch, name, switch.default)
+            for position in switch.alternatives[1:]:
+                with self.subTest(name, position=position):
+                    self.cluster.set_switch(name, position)
+                    self.assertEqual(usual, self.everything())
+                    self.assert_full_or_made()
+            self.cluster.set_switch(name, switch.default)
+        self.assertEqual([], self.cluster.check())
+
+    def everything(self):
+        """Do all that the product does with files; return what it says."""
+        placement = model.Placement(
+            pool='fast', data_replicas=2, write_affinity_depth=2,
+            block_group_factor=2, write_affinity_failure_group='1,0,2')
+        name = uuid.uuid4().hex
+        image = self.file(f'{name}.image', b'image' * 1024)
+        disk, parent = self.path(f'{name}.disk'), self.path(f'{name}.parent')
+        said = [self.gpfs.place(image, placement), self.gpfs.seal(image),
+                self.gpfs.clone(image, disk),
+                self.gpfs.place(disk, placement)]
+        with open(disk, 'r+b') as file:
+            file.write(b'guest')
+        said += [self.gpfs.snapshot(disk, parent), self.gpfs.relocate(disk),
+                 self.gpfs.clone_info(disk).depth,
+                 self.gpfs.detach(disk, model.Ancestors.PARENT),
+                 self.gpfs.clone_info(disk).depth,
+                 self.gpfs.detach(disk, model.Ancestors.ALL),
+                 self.gpfs.clone_info(disk)]
+        for path in (image, disk):
+            found = self.gpfs.attributes(path)
+            said += [found.pool, found.data_replicas,
+                     pathlib.Path(path).read_bytes()]
+        return said
+
+    def assert_full_or_made(self):
+        """A clone in a full fileset is made, or one error says why not."""
+        room = self.elsewhere('full', uuid.uuid4().hex)
+        os.mkdir(room)
+        self.addCleanup(face.remove, room)
+        image, disk = os.path.join(room, 'image'), os.path.join(room, 'disk')
+        with open(image, 'wb') as file:
+            with contextlib.suppress(OSError):
+                file.write(b'x' * 64 * 1024)
+        self.gpfs.seal(image)
+        try:
+            self.gpfs.clone(image, disk)
+        except (errors.QuotaExceeded, errors.NoSpace):
+            self.assertFalse(os.path.lexists(disk))
+        else:
+            self.assertEqual(self.gpfs.clone_info(disk).parent_inode,
+                             os.stat(image).st_ino)
