@@ -39,9 +39,11 @@ and nothing is changed.
 Possible values:
 
 * ``always``: commands get names of what was checked. Where the two queries
-  know a file by its path and not by its name, nothing runs as root.
-* ``auto``: where that is so, commands get the paths as they are, and the log
-  has a warning.
+  know a file by its path and not by its name, nothing runs as root. Root makes
+  no file either in a fileset in which it cannot close a directory
+  (``--allow-permission-change``, ``permission-changes``).
+* ``auto``: where GPFS takes no such names, commands get the paths as they are,
+  and the log has a warning.
 * ``never``: they get the paths as they are. Set this where ``nova-gpfs check``
   says that commands which change something do not take names, and you accept
   that the user of nova-compute could then have root change other files of the

@@ -61,6 +61,7 @@ from nova_gpfs.mm import mmclone
 from nova_gpfs import model
 from nova_gpfs import pinned
 from nova_gpfs import pinning
+from nova_gpfs import privileged_closing as closing
 from nova_gpfs import privileged_places as places
 from nova_gpfs import privileged_room as rooms
 from nova_gpfs import run as local
@@ -92,6 +93,7 @@ _NOT_STARTED = (daemon.FailedToDropPrivileges, FileNotFoundError,
 # GPFS does not count the file as open.
 _NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _rooms = rooms.Rooms()
+_closing = closing.Closing()
 _pinning = pinning.Pinning()
 
 
@@ -274,6 +276,8 @@ def _draft(command: base.Command[Any], path: str,
         rooms.require_absent(directory, path)
         if is_clone and owner.uid != 0:
             _require_home(owner, directory)
+        if CONF.gpfs.pin_paths == 'always':
+            _closing.require(top, _local())
         with _rooms.draft(top, directory, path,
                           owner if is_clone else None) as draft:
             yield draft

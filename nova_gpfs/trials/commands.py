@@ -92,8 +92,9 @@ def permission_changes(room: base.Room) -> base.Seen:
         _device(room))}.get(room.bench.fileset, '')
     # A recording has "chmodAndSetacl" of what the option is written
     # otherwise.
-    return base.Seen('replaced' if mode.lower() == 'chmodandsetacl'
-                     else 'kept' if mode else 'not told', mode)
+    return base.Seen(
+        'replaced' if mode.lower() in ('chmodandsetacl', 'chmodonly')
+        else 'kept' if mode else 'not told', mode)
 
 
 def as_configured(room: base.Room) -> base.Seen:
@@ -202,7 +203,8 @@ TRIALS = (
                    'kept': base.Verdict(
                        base.DEGRADED, 'the user of nova-compute may give '
                        'itself a way into the directory in which root makes '
-                       'files', _PERMISSIONS),
+                       'files, so root makes none, unless [gpfs] pin_paths '
+                       'lets it', _PERMISSIONS),
                    'not told': base.Verdict(
                        base.DEGRADED, 'whether root can close a directory is '
                        'not known', _PERMISSIONS)},

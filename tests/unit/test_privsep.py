@@ -43,6 +43,7 @@ from nova_gpfs.mm import mmrestripefile
 from nova_gpfs import model
 from nova_gpfs import pinned
 from nova_gpfs import pinning
+from nova_gpfs import privileged_closing
 from nova_gpfs import privileged_room
 from nova_gpfs import privsep
 from tests.unit import test_run
@@ -64,6 +65,8 @@ class PrivsepTestCase(test_run.ProgramsTestCase):
         privsep.context.set_client_mode(False)
         self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._rooms',
                                              privileged_room.Rooms()))
+        self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._closing',
+                                             privileged_closing.Closing()))
         self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._pinning',
                                              pinning.Pinning()))
 

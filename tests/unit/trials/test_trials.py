@@ -239,6 +239,7 @@ class VerdictsTest(TrialsTestCase):
     def test_a_fileset_in_which_acls_outlive_chmod_is_degraded(self):
         for mode, answer, state in (
                 ('chmodAndSetacl', 'replaced', base.WORKS),
+                ('chmodOnly', 'replaced', base.WORKS),
                 ('chmodAndUpdateAcl', 'kept', base.DEGRADED),
                 ('setAclOnly', 'kept', base.DEGRADED),
                 ('', 'not told', base.DEGRADED)):

@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Filesets in which an ACL may outlive chmod()."""
+
+import dataclasses
+import os
+import shutil
+import tempfile
+
+import fixtures
+from oslo_config import cfg
+
+from nova_gpfs import errors
+from nova_gpfs.mm import mmclone
+from nova_gpfs.mm import mmlsfileset
+from nova_gpfs import model
+from nova_gpfs import privileged_closing
+from nova_gpfs import privsep
+from nova_gpfs import run
+from nova_gpfs.sim import cluster
+from nova_gpfs.sim import spec
+from tests.unit import test_privsep
+
+_TOLD = 'chmodAndSetacl'
+
+
+class ClosingTest(test_privsep.PrivsepTestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        top = tempfile.mkdtemp()
+        cls.addClassCleanup(shutil.rmtree, top)
+        cls.cluster = cluster.create(
+            os.path.join(top, 'sim'),
+            spec.Spec(file_systems=[spec.standard_file_system()]))
+
+    def setUp(self):
+        super().setUp()
+        self.log = self.useFixture(fixtures.FakeLogger())
+        self.nova = os.path.join(self.cluster.mount_point('fs0'), 'nova')
+        self.local = run.Local(self.cluster.bin_dir('node1'), 60.0, 60.0)
+        self.closing = privileged_closing.Closing()
+        self.asked = []
+
+    def says(self, mode, instead=None):
+        """Return a transport to a cluster with filesets of that mode."""
+        def transport(command):
+            self.asked.append(command.program)
+            if instead and isinstance(command, mmlsfileset.List):
+                return instead
+            found = self.local(command)
+            return dataclasses.replace(
+                found, stdout=found.stdout.replace(_TOLD, mode))
+        return transport
+
+    def test_what_a_mode_closes_is_asked_once(self):
+        for mode in (_TOLD, 'chmodAndSetAcl', 'chmodOnly'):
+            self.closing = privileged_closing.Closing()
+            for _time in range(2):
+                self.closing.require(self.nova, self.says(mode))
+        self.assertEqual(3 * ['mmlsattr', 'mmlsfs', 'mmlsfileset'],
+                         self.asked)
+        self.assertEqual('', self.log.output)
+
+    def test_what_it_does_not_close_is_refused(self):
+        for mode in ('chmodAndUpdateAcl', 'setAclOnly', 'another'):
+            self.closing = privileged_closing.Closing()
+            for _time in range(2):
+                error = self.assertRaises(
+                    errors.NotPermitted, self.closing.require, self.nova,
+                    self.says(mode))
+                self.assertIn(f'change {mode}', str(error))
+
+    def test_what_is_not_told_is_warned_of_once(self):
+        failed = model.Result(1, '', 'mmlsfileset: Boo')
+        for times, transport in enumerate(
+                (self.says(''), self.says(_TOLD, failed)), 1):
+            self.closing = privileged_closing.Closing()
+            for _time in range(2):
+                self.closing.require(self.nova, transport)
+            self.assertEqual(times, self.log.output.count('is not known'))
+
+    def test_a_daemon_that_is_down_tells_nothing(self):
+        down = model.Result(1, '', 'mmlsfileset: GPFS is down on this node.')
+        self.closing.require(self.nova, self.says(_TOLD, down))
+        self.assertRaises(errors.NotPermitted, self.closing.require,
+                          self.nova, self.says('setAclOnly'))
+
+    def test_no_clone_is_made_there_unless_paths_may_be_given(self):
+        self.configure(self.nova)
+        cfg.CONF.set_override('mm_path', self.mm_path, 'gpfs')
+        image = os.path.join(self.nova, 'image')
+        self.addCleanup(os.unlink, image)
+        open(image, 'x').close()
+        self.make_clones()
+        for program in ('mmlsattr', 'mmlsfs', 'mmlsfileset'):
+            self.program(program, f"""
+                {self.cluster.bin_dir('node1')}/{program} "$@" |
+                    sed s/{_TOLD}/setAclOnly/
+            """)
+        cfg.CONF.set_override('command_timeout', 60.0, 'gpfs')
+        copy = mmclone.Copy(image, os.path.join(self.nova, 'disk'))
+        cfg.CONF.set_override('pin_paths', 'always', 'gpfs')
+        self.assertIn('setAclOnly', str(self.assertRefused(copy)))
+        self.assertFalse(os.path.lexists(copy.target))
+        for choice in ('auto', 'never'):
+            cfg.CONF.set_override('pin_paths', choice, 'gpfs')
+            self.assertEqual(0, privsep.run(copy).rc)
+            os.unlink(copy.target)
