@@ -311,7 +311,9 @@ class TestDaemon(DaemonTestCase):
         self.assertEqual((USER, USER), (os.stat(f'{self.root}/b').st_uid,
                                         os.stat(f'{self.root}/b').st_gid))
         room = os.path.join(self.root, privileged_room.DIRECTORY)
-        self.assertEqual(0, os.stat(room).st_uid)
+        for path in (room, os.path.join(room, *os.listdir(room))):
+            found = os.stat(path)
+            self.assertEqual((0, 0o40700), (found.st_uid, found.st_mode))
 
     def test_its_root_is_its_own(self):
         # The caller's idea of instances_path does not matter.

@@ -188,6 +188,31 @@ class CheckTest(CheckTestCase):
         self.assertEqual('node1', record['cluster']['node_name'])
         self.assertLess(100, len(record['calls']))
 
+    def test_an_outage_is_watched_until_it_is_over(self):
+        before = tree(self.fs)
+        process = self.start('--outage=daemon-down', f'--wait={SECONDS}')
+
+        def wait_for(word):
+            for line in process.stderr:
+                if line.rstrip().endswith(word):
+                    return
+            self.fail(f'it has not said {word}')
+
+        wait_for(': opened')
+        self.gpfs.unmount('fs0')
+        wait_for(': ENOENT')
+        self.gpfs.mount('fs0')
+        wait_for(': opened')
+        document = json.loads(process.communicate(timeout=SECONDS)[0])
+        found = {one['name']: one for one in document['findings']}
+        self.assertEqual(
+            (trials.WORKS, 'ENOENT', 'opened, then ENOENT, then opened'),
+            tuple(found['open-without-daemon'][field]
+                  for field in ('state', 'answer', 'detail')))
+        for name in ('open-when-expelled', 'open-without-quorum'):
+            self.assertEqual(trials.SKIPPED, found[name]['state'])
+        self.assertEqual(before, tree(self.fs))
+
     def test_a_second_host_that_nobody_waits_for_says_how_to_begin(self):
         code, document, err = self.run_check('--meet')
         self.assertEqual((2, {'locks': []}), (code, document))
