@@ -85,7 +85,7 @@ class Draft:
         """Give the file, if there is one, its owner and its own name.
 
         :raises errors.AlreadyExists: there is something of that name
-        :raises errors.NotPermitted: it is no regular file of root's
+        :raises errors.NotPermitted: it is no regular file
         :raises OSError: GPFS refused it
         """
         try:
@@ -94,10 +94,9 @@ class Draft:
             return
         try:
             found = os.fstat(file)
-            if not stat.S_ISREG(found.st_mode) or (
-                    found.st_uid != os.geteuid()):
+            if not stat.S_ISREG(found.st_mode):
                 raise errors.NotPermitted(
-                    f'what was made for {self._target} is no file of root')
+                    f'what was made for {self._target} is no regular file')
             _give(file, found, self._owner)
         finally:
             os.close(file)
@@ -129,13 +128,20 @@ def runs_as_another(found: os.stat_result) -> bool:
 
 
 def _give(file: int, found: os.stat_result, owner: Owner | None) -> None:
+    """Give a file to its owner; whose GPFS has made it is not documented."""
     if owner is None or owner.uid == 0:
         if runs_as_another(found):
-            os.fchmod(file, found.st_mode & 0o777)
+            _set_mode(file, found, found.st_mode & 0o777)
         return
-    # In this order, since the mode may be changed by the owner alone.
-    os.fchmod(file, _DISK_MODE)
+    _set_mode(file, found, _DISK_MODE)
     os.fchown(file, owner.uid, owner.gid)
+
+
+def _set_mode(file: int, found: os.stat_result, mode: int) -> None:
+    """Change a mode, which is for the owner alone, without CAP_FOWNER."""
+    if found.st_uid != os.geteuid():
+        os.fchown(file, os.geteuid(), os.getegid())
+    os.fchmod(file, mode)
 
 
 class Rooms:
@@ -160,7 +166,7 @@ class Rooms:
         """
         host = layout.master_key(socket.gethostname())
         place = os.path.join(base, DIRECTORY, host)
-        room = _enter(base, host)
+        room = _enter(base, host, place not in self._left)
         try:
             self._clean(place, room)
             draft = Draft(room, place, directory, target, owner)
@@ -185,27 +191,30 @@ class Rooms:
                          {'place': place, 'name': name})
 
 
-def _enter(base: str, host: str) -> int:
-    """Open the room of a host; the caller closes it."""
+def _enter(base: str, host: str, is_first: bool) -> int:
+    """Open the room of a host; the caller closes it.
+
+    :param is_first: this daemon has not seen yet that nobody else can enter:
+        the one that has just made it may not have come to close it
+    """
     with walk.to(base, DIRECTORY) as (directory, name):
-        hosts = _open(directory, name)
+        hosts = _open(directory, name, is_first)
     try:
-        return _open(hosts, host)
+        return _open(hosts, host, is_first)
     finally:
         os.close(hosts)
 
 
-def _open(directory: int, name: str) -> int:
+def _open(directory: int, name: str, is_open: bool) -> int:
     """Open a directory that is root's alone; it is made if there is none."""
-    made = False
     try:
         opened = _look(directory, name)
     except FileNotFoundError:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, _MODE, dir_fd=directory)
-            made = True
+        is_open = True
         opened = _look(directory, name)
-    if not _is_ours(opened, made):
+    if not _is_ours(opened, is_open):
         os.close(opened)
         raise errors.NotPermitted(_not_ours(name))
     return opened
@@ -220,17 +229,16 @@ def _look(directory: int, name: str) -> int:
         raise
 
 
-def _is_ours(directory: int, made: bool) -> bool:
+def _is_ours(directory: int, is_open: bool) -> bool:
     """Whether nobody but root can enter a directory.
 
     An ACL that it has from the one in which it was made would let others in.
-    So a new one gets its mode once more, which limits what an ACL grants
-    (acl(5)) or takes its place (IBM documentation, mmcrfileset command,
-    chmodAndSetAcl, the default).
+    So it gets its mode once more, which limits what an ACL grants (acl(5)) or
+    takes its place (see ``privileged_closing``).
     """
     if os.fstat(directory).st_uid != os.geteuid():
         return False
-    if made:
+    if is_open:
         os.fchmod(directory, _MODE)
     return not stat.S_IMODE(os.fstat(directory).st_mode) & 0o077
 

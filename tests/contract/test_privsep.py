@@ -302,7 +302,7 @@ class TestDaemon(DaemonTestCase):
                       (f'{self.root}/a',), 0, 0))
 
     def test_it_makes_clones_where_its_capabilities_are_needed(self):
-        self.program('mmclone', 'cp "$2" "$3"')
+        self.program('mmclone', f'cp "$2" "$3"; chown {USER} "$3"')
         os.chown(self.root, USER, USER)
         os.chmod(self.root, 0o700)
         self.assertEqual(0, self.call(

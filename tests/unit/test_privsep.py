@@ -739,6 +739,32 @@ class TestMaking(PrivsepTestCase):
         self.assertEqual((USER, USER, 0o644), (
             found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)))
 
+    def test_or_whosever_gpfs_has_made_it(self):
+        """That of its source, for one: it is not documented."""
+        self.require_root()
+        os.chown(self.root, USER, USER)
+        for owner in (USER, 12345):
+            self.program('mmclone', f"""
+                cp "$2" "$3" && chown {owner} "$3" && chmod 6755 "$3"
+            """)
+            self.assertEqual('result', self.owned()[0])
+            found = os.stat(self.target)
+            self.assertEqual((USER, USER, 0o644), (
+                found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)))
+            os.unlink(self.target)
+
+    def test_a_new_daemon_closes_a_room_before_it_uses_it(self):
+        """The one that has made it may have been killed before."""
+        privsep.run(self.copy)
+        top = self.path(privileged_room.DIRECTORY)
+        for room in (top, self.room()):
+            os.unlink(self.target)
+            os.chmod(room, 0o755)
+            self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._rooms',
+                                                 privileged_room.Rooms()))
+            self.assertEqual(0, privsep.run(self.copy).rc)
+            self.assertEqual(0o700, stat.S_IMODE(os.stat(room).st_mode))
+
     def test_a_parent_stays_roots(self):
         self.require_root()
         os.chown(self.root, USER, USER)
