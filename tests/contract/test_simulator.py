@@ -85,11 +85,25 @@ class TestSwitches(suite.Contract, LocalTestCase):
                  self.gpfs.clone_info(disk).depth,
                  self.gpfs.detach(disk, model.Ancestors.ALL),
                  self.gpfs.clone_info(disk)]
-        for path in (image, disk):
+        far = self.path(f'{name}.far')
+        said.append(self.relocated(far))
+        for path in (image, disk, far):
             found = self.gpfs.attributes(path)
             said += [found.pool, found.data_replicas,
                      pathlib.Path(path).read_bytes()]
         return said
+
+    def relocated(self, path):
+        """Relocate blocks that another host has written, as is asked now."""
+        pathlib.Path(path).touch()
+        self.gpfs.place(path, model.Placement(
+            pool='fast', write_affinity_depth=1))
+        self.cluster.note_writer(path, 'node3')
+        pathlib.Path(path).write_bytes(b'data' * suite.MIB)
+        self.cluster.note_writer(path, simulated.NODE)
+        self.gpfs.place(path, model.Placement(
+            write_affinity_failure_group='1,0,1'))
+        return self.gpfs.relocate(path)
 
     def assert_full_or_made(self):
         """A clone in a full fileset is made, or one error says why not."""
