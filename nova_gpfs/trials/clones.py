@@ -25,6 +25,8 @@ from nova_gpfs.trials import base
 _MMCLONE = 'IBM documentation, mmclone command'
 _GPFS_H = 'gpfs.h (IBM)'
 _DEEPEST = 20
+# Bytes; the smallest inode has 512 of them, and an attribute or two in it.
+_SMALL = 100
 
 
 def clone(room: base.Room) -> base.Seen:
@@ -34,6 +36,24 @@ def clone(room: base.Room) -> base.Seen:
     except errors.ClonesNotSupported as error:
         return base.Seen('differs', str(error))
     return base.Seen('works')
+
+
+def small_file(room: base.Room) -> base.Seen:
+    """Seal and clone a file that may be kept in its inode."""
+    path, disk = room.at('image'), room.at('disk')
+    with open(path, 'xb') as image:
+        image.write(base.CONTENT[:_SMALL])
+        image.flush()
+        os.fsync(image.fileno())
+    why = base.refusal(room.driver.seal, path) or base.refusal(
+        room.driver.clone, path, disk)
+    if why:
+        return base.Seen('refuse', why)
+    for name in (path, disk):
+        with open(name, 'rb') as file:
+            if file.read() != base.CONTENT[:_SMALL]:
+                return base.Seen('damage', name)
+    return base.Seen('allow')
 
 
 def snap_of_open_file(room: base.Room) -> base.Seen:
@@ -147,6 +167,17 @@ TRIALS = (
             'works': base.Verdict(base.WORKS, 'disks are clones of masters'),
             'differs': _DAMAGE},
         source=_MMCLONE),
+    base.Trial(
+        'small-file', 'May a file of 100 bytes, which can lie in its inode, '
+        'be cloned?', small_file, {
+            'allow': base.Verdict(base.WORKS, 'the size of an image does not '
+                                  'matter'),
+            'refuse': base.Verdict(
+                base.DEGRADED, 'an image that is so small boots no instance',
+                'Send the record to the developers of nova-gpfs.'),
+            'damage': _DAMAGE},
+        source='IBM documentation, Use of disk storage and file structure '
+        '(5.2.3): data in the inode; of clones it says nothing'),
     base.Trial(
         'snap-of-open-file', 'May a file that is open for writing get a '
         'parent (mmclone snap with two names)?', snap_of_open_file, {

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from nova_gpfs.trials import affinity
 from nova_gpfs.trials import attributes
 from nova_gpfs.trials import base
 from nova_gpfs.trials import clones
@@ -25,7 +26,7 @@ from nova_gpfs.trials import parents
 #: In the order in which they are made.
 TRIALS: tuple[base.Trial, ...] = (
     *commands.TRIALS, *clones.TRIALS, *parents.TRIALS, *attributes.TRIALS,
-    *locks.TRIALS)
+    *affinity.TRIALS, *locks.TRIALS)
 
 #: With those for which it takes a second host, or one out of service.
 EVERY: tuple[base.Trial, ...] = (

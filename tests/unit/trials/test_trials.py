@@ -55,11 +55,14 @@ FOR_USERS = {name for name in TRIALS if name.startswith('user-runs-')} | {
 
 
 def _spec():
-    """Return a cluster with a second fileset and a pool in two groups."""
+    """Return a cluster with a second fileset and pools in two groups."""
     system = spec.standard_file_system()
     system.filesets.append(spec.Fileset('other', 'other'))
     system.nsds = [disk for disk in system.nsds
                    if (disk.pool, disk.failure_group) != ('fast', '3')]
+    system.nsds += [spec.Nsd(f'near{group}', group, 'near', usage='dataOnly')
+                    for group in '12']
+    system.write_affinity_pools.append('near')
     return spec.Spec(file_systems=[system], shared=True)
 
 
@@ -323,6 +326,33 @@ class VerdictsTest(TrialsTestCase):
         finding = self.make('as-configured')
         self.assertEqual(base.WRONG, finding.state)
         self.assertIn('mmlspool', finding.detail)
+
+    def test_write_affinity_is_tried_where_a_pool_is_named(self):
+        self.assertEqual(base.SKIPPED, self.make('write-affinity').state)
+        asked = len(self.cluster.calls())
+        found = self.make('write-affinity', write_affinity_pools=('near',))
+        self.assertEqual((base.WORKS, 'take', '1, 1;2'),
+                         (found.state, found.answer, found.detail))
+        given = [argv[argv.index('--write-affinity-failure-group') + 1]
+                 for argv in (call['argv'] for call
+                              in self.cluster.calls()[asked:])
+                 if '--write-affinity-failure-group' in argv]
+        self.assertEqual(['1', '1;2'], given)
+        self.assertEqual([], self.cluster.check())
+
+    def test_write_affinity_that_gpfs_refuses_is_degraded(self):
+        found = self.make('write-affinity', write_affinity_pools=('fast',))
+        self.assertEqual((base.DEGRADED, 'refuse'),
+                         (found.state, found.answer))
+        self.assertIn('no failure group: exit code', found.detail)
+
+    def test_a_small_file_that_gpfs_does_not_clone_is_degraded(self):
+        self.assertEqual('allow', self.make('small-file').answer)
+        self.cluster.faults.add('mmclone copy', 'fail', code=22,
+                                text='mmclone: Invalid argument')
+        found = self.make('small-file')
+        self.assertEqual((base.DEGRADED, 'refuse'),
+                         (found.state, found.answer))
 
     def test_what_the_product_can_do_without_is_degraded(self):
         self.cluster.faults.add('mmlsnsd', 'fail', nth=0, text='no')
