@@ -55,7 +55,8 @@ class TestSwitches(suite.Contract, LocalTestCase):
     def test_what_no_trial_tells_makes_no_difference(self):
         """To what the product says, and to what it looks at."""
         usual = self.everything()
-        for name in table.NOT_TRIED:
+        # Who counts as root there is a matter of who runs the tests.
+        for name in set(table.NOT_TRIED) - {'superuser'}:
             switch = switches.SWITCHES[name]
             self.addCleanup(self.cluster.set_switch, name, switch.default)
             for position in switch.alternatives[1:]:

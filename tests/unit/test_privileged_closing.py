@@ -98,6 +98,7 @@ class ClosingTest(test_privsep.PrivsepTestCase):
                           self.nova, self.says('setAclOnly'))
 
     def test_no_clone_is_made_there_unless_paths_may_be_given(self):
+        self.require_root()
         self.configure(self.nova)
         cfg.CONF.set_override('mm_path', self.mm_path, 'gpfs')
         image = os.path.join(self.nova, 'image')

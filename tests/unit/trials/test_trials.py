@@ -148,6 +148,8 @@ class SwitchesTest(TrialsTestCase):
                 continue
             if name.startswith('declone') and self.no_library:
                 continue
+            if name == 'names-below-proc' and os.geteuid() != 0:
+                continue
             if trial.switch in BY_ERRNO and not face.is_asked_for():
                 continue
             with self.subTest(name):
