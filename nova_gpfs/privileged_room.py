@@ -214,9 +214,13 @@ def _open(directory: int, name: str, is_open: bool) -> int:
             os.mkdir(name, _MODE, dir_fd=directory)
         is_open = True
         opened = _look(directory, name)
-    if not _is_ours(opened, is_open):
+    try:
+        if (os.fstat(opened).st_dev != os.fstat(directory).st_dev
+                or not _is_ours(opened, is_open)):
+            raise errors.NotPermitted(_not_ours(name))
+    except BaseException:
         os.close(opened)
-        raise errors.NotPermitted(_not_ours(name))
+        raise
     return opened
 
 

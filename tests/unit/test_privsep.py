@@ -717,6 +717,29 @@ class TestMaking(PrivsepTestCase):
             said = privsep.run(self.copy)
         self.assertRaises(errors.NoSpace, self.copy.outcome, said)
 
+    def test_a_room_that_cannot_be_closed_stays_not_open(self):
+        privsep.run(self.copy)
+        os.unlink(self.target)
+        before = os.listdir('/proc/self/fd')
+        for _time in range(3):
+            self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._rooms',
+                                                 privileged_room.Rooms()))
+            with mock.patch('os.fchmod', side_effect=PermissionError(
+                    errno.EPERM, os.strerror(errno.EPERM))):
+                self.assertEqual(1, privsep.run(self.copy).rc)
+        self.assertEqual(before, os.listdir('/proc/self/fd'))
+
+    def test_another_file_system_in_its_place_is_refused(self):
+        """Of which a user may say that it is root's alone."""
+        self.require_root()
+        room = self.path(privileged_room.DIRECTORY)
+        os.mkdir(room, 0o700)
+        if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'mode=0700',
+                           'tmpfs', room], check=False).returncode:
+            self.skipTest('no file system can be mounted here')
+        self.addCleanup(subprocess.run, ['umount', room], check=True)
+        self.assertIn('remove it', str(self.assertRefused(self.copy)))
+
     def test_what_was_left_goes_an_hour_after_it_was_seen(self):
         privsep.run(self.copy)
         room = pathlib.Path(self.room())
