@@ -150,6 +150,8 @@ class Rooms:
     def __init__(self) -> None:
         # When somebody looked what was there, in seconds, and what it was.
         self._left: dict[str, tuple[float, frozenset[str]]] = {}
+        # What this daemon has closed, by device and inode number.
+        self._closed: set[tuple[int, int]] = set()
 
     @contextlib.contextmanager
     def draft(self, base: str, directory: int, target: str,
@@ -166,7 +168,7 @@ class Rooms:
         """
         host = layout.master_key(socket.gethostname())
         place = os.path.join(base, DIRECTORY, host)
-        room = _enter(base, host, place not in self._left)
+        room = self._enter(base, host)
         try:
             self._clean(place, room)
             draft = Draft(room, place, directory, target, owner)
@@ -190,38 +192,47 @@ class Rooms:
                 LOG.info('%(place)s/%(name)s was left over and is removed',
                          {'place': place, 'name': name})
 
+    def _enter(self, base: str, host: str) -> int:
+        """Open the room of a host; the caller closes it."""
+        with walk.to(base, DIRECTORY) as (directory, name):
+            hosts = self._open(directory, name)
+        try:
+            return self._open(hosts, host)
+        finally:
+            os.close(hosts)
 
-def _enter(base: str, host: str, is_first: bool) -> int:
-    """Open the room of a host; the caller closes it.
+    def _open(self, directory: int, name: str) -> int:
+        """Open a directory of root's alone; it is made if there is none."""
+        try:
+            opened = _look(directory, name)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, _MODE, dir_fd=directory)
+            opened = _look(directory, name)
+        try:
+            if (os.fstat(opened).st_dev != os.fstat(directory).st_dev
+                    or not self._is_ours(opened)):
+                raise errors.NotPermitted(_not_ours(name))
+        except BaseException:
+            os.close(opened)
+            raise
+        return opened
 
-    :param is_first: this daemon has not seen yet that nobody else can enter:
-        the one that has just made it may not have come to close it
-    """
-    with walk.to(base, DIRECTORY) as (directory, name):
-        hosts = _open(directory, name, is_first)
-    try:
-        return _open(hosts, host, is_first)
-    finally:
-        os.close(hosts)
+    def _is_ours(self, directory: int) -> bool:
+        """Whether nobody but root can enter a directory.
 
-
-def _open(directory: int, name: str, is_open: bool) -> int:
-    """Open a directory that is root's alone; it is made if there is none."""
-    try:
-        opened = _look(directory, name)
-    except FileNotFoundError:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, _MODE, dir_fd=directory)
-        is_open = True
-        opened = _look(directory, name)
-    try:
-        if (os.fstat(opened).st_dev != os.fstat(directory).st_dev
-                or not _is_ours(opened, is_open)):
-            raise errors.NotPermitted(_not_ours(name))
-    except BaseException:
-        os.close(opened)
-        raise
-    return opened
+        An ACL that it has from the one in which it was made would let others
+        in. So this daemon gives it its mode once more, whoever has made it,
+        which limits what an ACL grants (acl(5)) or takes its place (see
+        ``privileged_closing``).
+        """
+        found = os.fstat(directory)
+        if found.st_uid != os.geteuid():
+            return False
+        if (found.st_dev, found.st_ino) not in self._closed:
+            os.fchmod(directory, _MODE)
+            self._closed.add((found.st_dev, found.st_ino))
+        return not stat.S_IMODE(os.fstat(directory).st_mode) & 0o077
 
 
 def _look(directory: int, name: str) -> int:
@@ -231,20 +242,6 @@ def _look(directory: int, name: str) -> int:
         if error.errno in (errno.ENOTDIR, errno.ELOOP):
             raise errors.NotPermitted(_not_ours(name)) from None
         raise
-
-
-def _is_ours(directory: int, is_open: bool) -> bool:
-    """Whether nobody but root can enter a directory.
-
-    An ACL that it has from the one in which it was made would let others in.
-    So it gets its mode once more, which limits what an ACL grants (acl(5)) or
-    takes its place (see ``privileged_closing``).
-    """
-    if os.fstat(directory).st_uid != os.geteuid():
-        return False
-    if is_open:
-        os.fchmod(directory, _MODE)
-    return not stat.S_IMODE(os.fstat(directory).st_mode) & 0o077
 
 
 def _not_ours(name: str) -> str:

@@ -272,7 +272,9 @@ def _draft(command: base.Command[Any], path: str,
     top = (os.path.dirname(room) if room in places.snapshots()
            else places.root())
     is_clone = isinstance(command, mmclone.Copy)
-    with _directory_of(path, _rooms_of(command, path)) as (directory, _name):
+    with _directory_of(path, _rooms_of(command, path)) as (directory, name):
+        if name != os.path.basename(path):
+            raise errors.NotPermitted(f'{path} is the root itself')
         rooms.require_absent(directory, path)
         if is_clone and owner.uid != 0:
             _require_home(owner, directory)

@@ -647,6 +647,7 @@ class TestMaking(PrivsepTestCase):
     def test_what_a_command_that_hangs_has_made_too(self):
         self.program('mmclone', 'cp "$2" "$3"; sleep 30')
         self.assertRaises(errors.TimedOut, privsep.run, self.copy)
+        self.assertEqual('image', pathlib.Path(self.target).read_text())
 
     def test_what_is_no_file_gets_no_name(self):
         for make in ('mkfifo "$3"', f'ln -s {self.image} "$3"'):
@@ -787,6 +788,23 @@ class TestMaking(PrivsepTestCase):
                                                  privileged_room.Rooms()))
             self.assertEqual(0, privsep.run(self.copy).rc)
             self.assertEqual(0o700, stat.S_IMODE(os.stat(room).st_mode))
+
+    def test_a_room_that_another_daemon_has_made_anew_is_closed(self):
+        """Its owner renames the directory that was closed already."""
+        privsep.run(self.copy)
+        os.unlink(self.target)
+        top, room = self.path(privileged_room.DIRECTORY), self.room()
+        os.rename(top, top + '.moved')
+        os.makedirs(room)
+        for directory in (top, room):
+            os.chmod(directory, 0o755)
+        self.assertEqual(0, privsep.run(self.copy).rc)
+        for directory in (top, room):
+            self.assertEqual(0o700, stat.S_IMODE(os.stat(directory).st_mode))
+
+    def test_the_root_itself_is_not_made(self):
+        self.assertRefused(mmclone.Copy(self.image, self.root))
+        self.assertEqual(['image'], os.listdir(self.root))
 
     def test_a_parent_stays_roots(self):
         self.require_root()
