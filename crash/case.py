@@ -331,7 +331,8 @@ class CrashTestCase(cloud.CloudTestCase):
 
     def sweep_rooms(self):
         """Make files as the next privileged daemons do, an hour apart."""
-        rooms, begun = privileged_room.Rooms(), time.monotonic()
+        rooms = privileged_room.Rooms(lambda: 3600.0)
+        begun = time.monotonic()
         for base in filter(self._has_room, self.roots()):
             for hours in (0, 2):
                 with mock.patch('time.monotonic',

@@ -25,6 +25,8 @@ import signal
 import socket
 import sys
 
+from nova_gpfs import renaming
+
 # What is not worth a crash: it tells and does not change.
 _QUERIES = ('mmls', 'mmget', 'mmdf', 'mmdiag', 'mmclone show')
 _PROGRAMS = ('mm', 'qemu-img', 'cp', 'mkfs', 'mkswap', 'e2fsck', 'resize2fs')
@@ -71,6 +73,8 @@ class Watch:
         os.fsync = os.fdatasync = self._flush
         self._open_file = os.open
         os.open = self._open_at
+        self._to_free_name = renaming.to_free_name
+        renaming.to_free_name = self._rename
         sys.addaudithook(self._audit)
 
     def happen(self, effect, tear=None):
@@ -106,6 +110,22 @@ class Watch:
         if dir_fd is not None:
             self._open(_absolute(path, dir_fd), None, flags)
         return self._open_file(path, flags, mode, dir_fd=dir_fd)
+
+    def _rename(self, source, target, *, source_directory,
+                target_directory):
+        """Rename a file, as ``renaming`` does; Python does not audit ctypes.
+
+        tests.unit.test_layers knows who else uses that.
+        """
+        _on('rename', (2, 3))(self, source, target, source_directory,
+                              target_directory)
+        self._busy = True
+        try:
+            self._to_free_name(source, target,
+                               source_directory=source_directory,
+                               target_directory=target_directory)
+        finally:
+            self._busy = False
 
     def _of(self, verb, *paths):
         """Note an effect on files, if others see them."""

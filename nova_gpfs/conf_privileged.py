@@ -30,17 +30,18 @@ file, or a symbolic link, in the place of what was checked before the command
 looks at it. Without this, whoever owns a directory below ``instances_path``,
 which is the user of nova-compute, can win such a race.
 
-It is not documented whether the mm commands of every release take such names.
-The daemon asks ``mmclone show`` and ``mmlsattr`` about the first file by its
-name, once. ``nova-gpfs check`` as root tries out the commands that change
-something too (``names-below-proc``). Where one does not take them, it fails
-and nothing is changed.
+It is not documented whether the mm commands of every release take such names,
+and go to the open file. The daemon asks ``mmclone show`` and ``mmlsattr``
+about a file of its own, once. ``nova-gpfs check`` as root tries out the
+commands that change something too (``names-below-proc``). Where one does not
+take them, it fails and nothing is changed.
 
 Possible values:
 
 * ``always``: commands get names of what was checked. Where the two queries
-  know a file by its path and not by its name, nothing runs as root. Root makes
-  no file either in a fileset in which it cannot close a directory
+  know a file by its path and not by its name, nothing runs as root, and while
+  that is not known nothing is changed. Root makes no file either in a fileset
+  in which it cannot close a directory, or GPFS does not say that it can
   (``--allow-permission-change``, ``permission-changes``).
 * ``auto``: where GPFS takes no such names, commands get the paths as they are,
   and the log has a warning.

@@ -70,10 +70,11 @@ def _file_system_of(driver: gpfs_driver.GpfsDriver,
 
 def mounted_device(path: str) -> str | None:
     """Return the GPFS device that the mount table has over ``path``."""
-    return gpfs_device(_mount_table(), os.path.realpath(path))
+    return gpfs_device(mount_table(), os.path.realpath(path))
 
 
-def _mount_table() -> str:
+def mount_table() -> str:
+    """Return the mount table of this process, see ``gpfs_device``."""
     with open(MOUNT_TABLE, encoding='utf-8', errors='surrogateescape') as f:
         return f.read()
 

@@ -113,7 +113,11 @@ def may_read(paths: Iterable[str]) -> bool:
 def file_system_of(path: str,
                    known: Iterable[model.FileSystem]) -> str | None:
     """Return the name of that of these file systems which a path is on."""
-    real = os.path.realpath(path)
+    return covering(os.path.realpath(path), known)
+
+
+def covering(real: str, known: Iterable[model.FileSystem]) -> str | None:
+    """Do the same for a path that has no symbolic links."""
     mounts = {os.path.realpath(one.mount_point): one.name for one in known}
     below = [point for point in mounts
              if os.path.commonpath((point, real)) == point]

@@ -12,16 +12,24 @@
 
 """Whether mm commands take names of open files (see ``pinned``).
 
-That is not documented. So two commands that change nothing are asked about a
-file that is held open, by such a name: what they take, the others are given
-too. Only a file that is known by its path, and twice not by its name, while
-GPFS is well, tells that names are not taken; who can put another file in its
-place cannot bring that about.
+That is not documented, nor whether one that takes them goes to the open file
+or to the path that such a link has for a text (readlink(2)), at which another
+file may be by then. So two commands that change nothing are asked.
+
+Before the first change they are asked about a file that was opened under a
+path which is gone: only who goes to the open file finds it. Before that, a
+query asks them about the file that it is for, and nothing is made for it.
+
+Only a file that is known by its path, and twice not by its name, while GPFS is
+well, tells that names are not taken; who can put another file in its place
+cannot bring that about.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
+import contextlib
 import os
 import stat
 from typing import Any
@@ -35,63 +43,99 @@ from nova_gpfs.mm import mmlsattr
 
 LOG = logging.getLogger(__name__)
 
-# Values of [gpfs] pin_paths; the third is "always".
-_AUTO, _NEVER = 'auto', 'never'
+# Values of [gpfs] pin_paths.
+_ALWAYS, _AUTO, _NEVER = 'always', 'auto', 'never'
 
 _QUERIES = (mmclone.Show, mmlsattr.List)
 # They say nothing of names.
-_UNWELL = (errors.NotReady, errors.NotMounted, errors.ProgramMissing)
+_UNWELL = (errors.NotReady, errors.NotMounted, errors.ProgramMissing,
+           errors.TimedOut)
+
+#: Gives the path of a file, and a name of it.
+Sample = Callable[[], contextlib.AbstractContextManager[tuple[str, str]]]
 
 
 class Pinning:
     """What is known of the mm commands of this cluster."""
 
     def __init__(self) -> None:
-        self._are_taken: bool | None = None
+        self._by_changes: bool | None = None
+        self._by_queries: bool | None = None
 
-    def is_wanted(self, choice: str, transport: base.Transport,
-                  names: Mapping[str, str]) -> bool:
-        """Whether a command is to be given names of open files.
+    def is_wanted_to_change(self, choice: str, transport: base.Transport,
+                            sample: Sample) -> bool:
+        """Whether a command that changes files is to be given names.
 
         Costs two commands until it is known whether they are taken; with
         ``never`` none.
 
-        :param names: by the paths that the command has
+        :raises errors.NotPermitted: it is, and they are not taken
+        :raises errors.GpfsError: it always is, and GPFS does not tell, since
+            it does not know the sample by its path either, or is not well
+        :raises OSError: it always is, and there is no sample
+        """
+        if choice == _NEVER:
+            return False
+        if self._by_changes is None:
+            try:
+                with sample() as (path, name):
+                    self._by_changes = _are_taken(transport, path, name)
+            except (errors.GpfsError, OSError):
+                if choice == _ALWAYS:
+                    raise
+        return _is_wanted(choice, self._by_changes)
+
+    def is_wanted_to_look(self, choice: str, transport: base.Transport,
+                          names: Mapping[str, str]) -> bool:
+        """Whether a query is to be given names; costs as much at most.
+
+        :param names: by the paths that the query has
         :raises errors.NotPermitted: it is, and they are not taken
         :raises errors.TimedOut: GPFS does not answer
         """
-        if choice == _NEVER or not names:
+        if choice == _NEVER:
             return False
-        if self._are_taken is None:
-            self._are_taken = _are_taken(transport, names)
-        if self._are_taken is False and choice != _AUTO:
-            raise errors.NotPermitted(
-                'GPFS takes no names below /proc here, and by its path a file '
-                'could be exchanged before root changes it: see [gpfs] '
-                'pin_paths, or add mmclone to rootless_commands')
-        return self._are_taken is not False
+        known = (self._by_queries if self._by_changes is None
+                 else self._by_changes)
+        held = [each for each in names.items() if _is_file(each[1])]
+        if known is None and held:
+            try:
+                known = self._by_queries = _are_taken(transport, *held[0])
+            except errors.TimedOut:
+                raise
+            except errors.GpfsError as error:
+                LOG.debug('Whether names are taken is not known: %s', error)
+        return _is_wanted(choice, known)
 
 
-def _are_taken(transport: base.Transport,
-               names: Mapping[str, str]) -> bool | None:
-    """Return whether commands take names, None if that cannot be told."""
-    for path, name in names.items():
-        if _is_file(name):
-            break
-    else:
-        return None
+def _is_wanted(choice: str, are_taken: bool | None) -> bool:
+    if are_taken is False and choice != _AUTO:
+        raise errors.NotPermitted(
+            'GPFS takes no names below /proc here, and by its path a file '
+            'could be exchanged before root changes it: see [gpfs] '
+            'pin_paths, or add mmclone to rootless_commands')
+    return are_taken is not False
+
+
+def _are_taken(transport: base.Transport, path: str, name: str) -> bool:
+    """Return whether commands take names.
+
+    :raises errors.GpfsError: that cannot be told: what GPFS has against the
+        file by its path, or against everything
+    """
     for query in _QUERIES:
         if not _knows(transport, query(name)):
-            if (_knows(transport, query(path))
-                    and _knows(transport, query(name)) is False
-                    and _is_file(name)):
+            by_path = query(path)
+            by_path.outcome(transport(by_path))
+            if not _knows(transport, query(name)):
+                if not _is_file(name):
+                    raise errors.NoSuchFile(path)
                 LOG.warning(
                     '%(program)s does not take names below /proc. With [gpfs] '
                     'pin_paths = auto, commands that run as root are given '
                     'paths, at which the user of nova-compute can put '
                     'something else in time.', {'program': query.program})
                 return False
-            return None
     return True
 
 
@@ -104,14 +148,11 @@ def _is_file(name: str) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_nlink > 0
 
 
-def _knows(transport: base.Transport,
-           query: base.Query[Any]) -> bool | None:
-    """Return whether GPFS answers a query; None if it is not well."""
+def _knows(transport: base.Transport, query: base.Query[Any]) -> bool:
+    """Return whether GPFS answers a query; raises one of _UNWELL."""
     try:
         query.outcome(transport(query))
     except _UNWELL:
-        return None
-    except errors.TimedOut:
         raise
     except errors.GpfsError:
         return False

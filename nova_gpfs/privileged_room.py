@@ -26,6 +26,7 @@ since GPFS refuses before that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import dataclasses
@@ -41,6 +42,7 @@ from oslo_log import log as logging
 from nova_gpfs import errors
 from nova_gpfs import layout
 from nova_gpfs import pinned
+from nova_gpfs import renaming
 from nova_gpfs import walk
 
 LOG = logging.getLogger(__name__)
@@ -53,8 +55,10 @@ _ENTER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DISK_MODE = 0o644
 _SET_ID = stat.S_ISUID | stat.S_ISGID
-# Longer than any command that makes a file takes; seconds.
-_LEFT = 3600.0
+# A mere name, see ``privsep``.
+_NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAKE = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+         | os.O_CLOEXEC)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Draft:
     def __init__(self, room: int, place: str, directory: int, target: str,
                  owner: Owner | None) -> None:
         """``place`` is the path of the room, ``directory`` the target's."""
-        self._room = room
+        #: The open directory that it is made in.
+        self.room = room
         self._directory = directory
         self._target = target
         self._owner = owner
@@ -89,7 +94,7 @@ class Draft:
         :raises OSError: GPFS refused it
         """
         try:
-            file = os.open(self._name, _LOOK, dir_fd=self._room)
+            file = os.open(self._name, _LOOK, dir_fd=self.room)
         except FileNotFoundError:
             return
         try:
@@ -100,16 +105,18 @@ class Draft:
             _give(file, found, self._owner)
         finally:
             os.close(file)
-        name = os.path.basename(self._target)
-        require_absent(self._directory, self._target)
-        os.rename(self._name, name, src_dir_fd=self._room,
-                  dst_dir_fd=self._directory)
+        try:
+            renaming.to_free_name(
+                self._name, os.path.basename(self._target),
+                source_directory=self.room, target_directory=self._directory)
+        except FileExistsError:
+            raise errors.AlreadyExists(self._target) from None
         self._is_published = True
 
     def forget(self) -> None:
         """Remove a clone that has not got its own name."""
         if self._owner is not None and not self._is_published:
-            _remove(self._room, self._name)
+            _remove(self.room, self._name)
 
 
 def require_absent(directory: int, path: str) -> None:
@@ -147,7 +154,9 @@ def _set_mode(file: int, found: os.stat_result, mode: int) -> None:
 class Rooms:
     """The rooms of this daemon, by the directories that they are in."""
 
-    def __init__(self) -> None:
+    def __init__(self, left_age: Callable[[], float]) -> None:
+        """``left_age`` says after how many seconds a file counts as left."""
+        self._left_age = left_age
         # When somebody looked what was there, in seconds, and what it was.
         self._left: dict[str, tuple[float, frozenset[str]]] = {}
         # What this daemon has closed, by device and inode number.
@@ -166,24 +175,53 @@ class Rooms:
         :raises errors.NotMounted: the file system does not answer
         :raises OSError: the room cannot be made
         """
-        host = layout.master_key(socket.gethostname())
-        place = os.path.join(base, DIRECTORY, host)
-        room = self._enter(base, host)
-        try:
-            self._clean(place, room)
+        with self._entered(base) as (place, room):
             draft = Draft(room, place, directory, target, owner)
             try:
                 yield draft
             finally:
                 draft.forget()
+
+    @contextlib.contextmanager
+    def sample(self, base: str) -> Iterator[tuple[str, str]]:
+        """Give the path of an empty file, and a name that leads to it.
+
+        The file was opened under another path, which is gone: a program that
+        reads the name as text is told of that one (proc(5), "(deleted)").
+        Raises as ``draft`` does.
+        """
+        with (self._entered(base) as (place, room),
+              contextlib.ExitStack() as stack):
+            first, second = (f'sample.{uuid.uuid4().hex}'
+                             for _name in range(2))
+            os.close(os.open(first, _MAKE, 0o600, dir_fd=room))
+            file = os.open(first, _NAME, dir_fd=room)
+            stack.callback(os.close, file)
+            stack.callback(_remove, room, second)
+            try:
+                os.link(first, second, src_dir_fd=room, dst_dir_fd=room,
+                        follow_symlinks=False)
+            finally:
+                os.unlink(first, dir_fd=room)
+            yield os.path.join(place, second), pinned.name(file)
+
+    @contextlib.contextmanager
+    def _entered(self, base: str) -> Iterator[tuple[str, int]]:
+        """Open the room of this host; give its path and it."""
+        host = layout.master_key(socket.gethostname())
+        place = os.path.join(base, DIRECTORY, host)
+        room = self._enter(base, host)
+        try:
+            self._clean(place, room)
+            yield place, room
         finally:
             os.close(room)
 
     def _clean(self, place: str, room: int) -> None:
-        """Remove what was there an hour ago, whoever has left it."""
+        """Remove what was there so long ago that no command makes it."""
         now = time.monotonic()
         seen, left = self._left.get(place, (now, None))
-        if left is not None and now < seen + _LEFT:
+        if left is not None and now < seen + self._left_age():
             return
         there = frozenset(os.listdir(room))
         self._left[place] = now, there

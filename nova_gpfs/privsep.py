@@ -41,10 +41,8 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import os
-import pwd
 import stat
 from typing import Any
-import uuid
 
 from oslo_config import cfg
 from oslo_privsep import capabilities
@@ -56,7 +54,6 @@ from nova_gpfs import errors
 from nova_gpfs import layout
 from nova_gpfs import mm
 from nova_gpfs.mm import base
-from nova_gpfs.mm import mmchattr
 from nova_gpfs.mm import mmclone
 from nova_gpfs import model
 from nova_gpfs import pinned
@@ -65,7 +62,6 @@ from nova_gpfs import privileged_closing as closing
 from nova_gpfs import privileged_places as places
 from nova_gpfs import privileged_room as rooms
 from nova_gpfs import run as local
-from nova_gpfs import walk
 
 CONF = cfg.CONF
 
@@ -92,7 +88,14 @@ _NOT_STARTED = (daemon.FailedToDropPrivileges, FileNotFoundError,
 # A mere name, whatever it is of: nothing is opened, so nothing blocks, and
 # GPFS does not count the file as open.
 _NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_rooms = rooms.Rooms()
+
+
+def _left_age() -> float:
+    """Return after how many seconds a new file is no command's any more."""
+    return max(3600.0, 2 * float(CONF.gpfs.command_timeout))
+
+
+_rooms = rooms.Rooms(_left_age)
 _closing = closing.Closing()
 _pinning = pinning.Pinning()
 
@@ -146,20 +149,39 @@ def run_command(name: str, fields: tuple[Any, ...], uid: int,
         # By every command, though some need no path: the files may be gone
         # when the first one with a path comes.
         places.options()
+        _keep_number()
         command = _rebuild(name, fields)
         return _run_held(command, rooms.Owner(uid, gid))
     except cfg.Error as error:
         return (errors.NotPermitted.__name__,
                 f'the configuration of the privileged daemon: {error}')
-    except tuple(_FAILURES.values()) as error:
+    except errors.GpfsError as error:
         return (type(error).__name__, *error.args)
 
 
+def _keep_number() -> None:
+    """Let no process get the number of this one while a command runs.
+
+    It is in the names that commands get, and a command outlives a daemon that
+    is killed. The number of a session is in use as long as any process is in
+    it (Linux, kernel/pid.c, free_pid() in __change_pid()), and commands stay
+    in this one's (``run``). Then such a name leads to nothing.
+
+    :raises errors.NotPermitted: this process leads a process group, which no
+        daemon does, since its helper has forked it (setsid(2))
+    """
+    if os.getsid(0) != os.getpid():
+        try:
+            os.setsid()
+        except PermissionError:
+            raise errors.NotPermitted(
+                'the privileged daemon leads a process group') from None
+
+
+# None of them is left out: dataclasses and unknown exceptions do not cross.
 _FAILURES: dict[str, type[errors.GpfsError]] = {
-    error.__name__: error for error in (
-        errors.AlreadyExists, errors.CommandFailed, errors.InvalidName,
-        errors.NoSuchFile, errors.NotMounted, errors.NotPermitted,
-        errors.ProgramMissing, errors.TimedOut)}
+    name: kind for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.GpfsError)}
 
 
 def _run_held(command: base.Command[Any],
@@ -170,9 +192,11 @@ def _run_held(command: base.Command[Any],
         with contextlib.ExitStack() as stack:
             names = {path: stack.enter_context(_held(command, path))
                      for path in command.paths() if path not in made}
+            # Before anything is made.
+            is_pinned = _is_pinned(command, names)
             drafts = {path: stack.enter_context(_draft(command, path, owner))
                       for path in made}
-            answer = _run_checked(command, names, drafts)
+            answer = _run_checked(command, is_pinned, names, drafts)
             # Whatever the command says of itself.
             for draft in drafts.values():
                 draft.publish()
@@ -182,37 +206,35 @@ def _run_held(command: base.Command[Any],
         return 'result', 1, '', f'{command.program}: {error.strerror}\n'
 
 
-def _run_checked(command: base.Command[Any], names: dict[str, str],
+def _is_pinned(command: base.Command[Any], names: dict[str, str]) -> bool:
+    """Whether a command gets names of what is held, by its paths."""
+    if not names:
+        return False
+    transport, choice = _local(), CONF.gpfs.pin_paths
+    if isinstance(command, base.Effect):
+        return _pinning.is_wanted_to_change(
+            choice, transport, lambda: _rooms.sample(places.root()))
+    return _pinning.is_wanted_to_look(choice, transport, names)
+
+
+def _run_checked(command: base.Command[Any], is_pinned: bool,
+                 names: dict[str, str],
                  drafts: dict[str, rooms.Draft]) -> tuple[Any, ...]:
     """Run a command on files that are held; returns as run_command does.
 
     :param names: what leads to them, by the paths of the command
     :param drafts: what it makes, likewise
     """
-    pins = names | {path: each.pinned for path, each in drafts.items()}
-    transport = _local()
+    if is_pinned:
+        pins = names | {path: each.pinned for path, each in drafts.items()}
+    else:
+        pins = ({path: path for path in names}
+                | {path: each.path for path, each in drafts.items()})
     try:
-        if not _pinning.is_wanted(CONF.gpfs.pin_paths, transport, pins):
-            pins = ({path: path for path in names}
-                    | {path: each.path for path, each in drafts.items()})
-        result = transport(pinned.renamed(command, pins))
-    except tuple(_FAILURES.values()) as error:
+        result = _local()(pinned.renamed(command, pins))
+    except errors.GpfsError as error:
         return pinned.restored((type(error).__name__, *error.args), pins)
     return pinned.restored(('result', *dataclasses.astuple(result)), pins)
-
-
-def _require_home(owner: rooms.Owner, directory: int) -> None:
-    """Refuse to give a file to who has nothing to do with its place."""
-    homes = [os.fstat(directory), os.stat(places.root())]
-    with contextlib.suppress(FileNotFoundError):
-        homes.append(os.lstat(layout.Layout(places.root()).home))
-    groups = {one.st_gid for one in homes}
-    with contextlib.suppress(KeyError):
-        groups.add(pwd.getpwuid(owner.uid).pw_gid)
-    if (owner.uid not in {one.st_uid for one in homes} or owner.gid <= 0
-            or owner.gid not in groups):
-        raise errors.NotPermitted(f'a disk is not given to user {owner.uid}, '
-                                  f'group {owner.gid}')
 
 
 def _rebuild(name: str, fields: tuple[Any, ...]) -> base.Command[Any]:
@@ -231,19 +253,7 @@ def _changed(command: base.Command[Any]) -> tuple[str, ...]:
 def _local() -> local.Local:
     gpfs_conf.register(CONF)
     return local.Local(CONF.gpfs.mm_path, CONF.gpfs.command_timeout,
-                       CONF.gpfs.copy_timeout)
-
-
-def _rooms_of(command: base.Command[Any], path: str) -> tuple[str, ...]:
-    """Return the directories of images in which a path may be as well."""
-    own = places.snapshots()
-    if isinstance(command, base.Query) or (
-            isinstance(command, mmclone.Snap) and path != command.parent):
-        return (*own, *places.images())
-    if isinstance(command, mmclone.Split | mmchattr.Change) or (
-            isinstance(command, mmclone.Copy) and path != command.parent):
-        return own
-    return ()
+                       CONF.gpfs.copy_timeout, stays_in_session=True)
 
 
 @contextlib.contextmanager
@@ -252,7 +262,7 @@ def _held(command: base.Command[Any], path: str) -> Iterator[str]:
 
     It must be below the root without symbolic links.
     """
-    with _directory_of(path, _rooms_of(command, path)) as (directory, name):
+    with places.directory_of(command, path) as (directory, name):
         try:
             file = os.open(name, _NAME, dir_fd=directory)
         except FileNotFoundError:
@@ -268,20 +278,17 @@ def _held(command: base.Command[Any], path: str) -> Iterator[str]:
 def _draft(command: base.Command[Any], path: str,
            owner: rooms.Owner) -> Iterator[rooms.Draft]:
     """Check where a file is to be made; give where it is made first."""
-    room = os.path.dirname(path)
-    top = (os.path.dirname(room) if room in places.snapshots()
-           else places.root())
     is_clone = isinstance(command, mmclone.Copy)
-    with _directory_of(path, _rooms_of(command, path)) as (directory, name):
+    with places.directory_of(command, path) as (directory, name):
         if name != os.path.basename(path):
             raise errors.NotPermitted(f'{path} is the root itself')
         rooms.require_absent(directory, path)
         if is_clone and owner.uid != 0:
-            _require_home(owner, directory)
-        if CONF.gpfs.pin_paths == 'always':
-            _closing.require(top, _local())
-        with _rooms.draft(top, directory, path,
+            places.require_home(owner, directory)
+        with _rooms.draft(places.top_of(path), directory, path,
                           owner if is_clone else None) as draft:
+            if CONF.gpfs.pin_paths == 'always':
+                _closing.require(draft.room, _local())
             yield draft
 
 
@@ -315,36 +322,10 @@ def _counts_clones(command: base.Command[Any], path: str,
         return False
     show = mmclone.Show(path)
     try:
-        kind, *told = _run_checked(show, {path: name}, {})
+        names = {path: name}
+        kind, *told = _run_checked(show, _is_pinned(show, names), names, {})
         return (found.st_uid in (0, os.stat(parents).st_uid)
                 and kind == 'result'
                 and show.outcome(model.Result(*told)).is_parent)
     except (errors.GpfsError, OSError):
-        return False
-
-
-@contextlib.contextmanager
-def _directory_of(path: str, rooms: tuple[str, ...]
-                  ) -> Iterator[tuple[int, str]]:
-    """Open the directory that a file is in; give it and the file's name.
-
-    :param rooms: directories of images, in which a file may be as well
-    """
-    room, name = os.path.split(path)
-    if room in rooms and _is_uuid(name):
-        below = name
-    else:
-        room = places.root()
-        if os.path.normpath(path) != path or not (
-                path == room or path.startswith(room + '/')):
-            raise errors.NotPermitted(f'{path!r} is not below {room}')
-        below = path[len(room) + 1:]
-    with walk.to(room, below) as found:
-        yield found
-
-
-def _is_uuid(name: str) -> bool:
-    try:
-        return str(uuid.UUID(name)) == name
-    except ValueError:
         return False

@@ -56,11 +56,16 @@ _LOOK_SECONDS = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class Local:
-    """The transport that runs a command right here; times in seconds."""
+    """The transport that runs a command right here; times in seconds.
+
+    A command gets a session of its own, or stays in the caller's and gets a
+    process group of its own.
+    """
 
     mm_path: str
     command_timeout: float
     copy_timeout: float
+    stays_in_session: bool = False
 
     def __call__(self, command: base.Command[Any]) -> model.Result:
         """Run ``command`` to its end.
@@ -72,14 +77,15 @@ class Local:
         program, *arguments = command.argv()
         return execute((os.path.join(self.mm_path, program), *arguments),
                        self.copy_timeout if command.copies_data
-                       else self.command_timeout)
+                       else self.command_timeout, self.stays_in_session)
 
 
-def execute(argv: tuple[str, ...], seconds: float) -> model.Result:
+def execute(argv: tuple[str, ...], seconds: float,
+            stays_in_session: bool = False) -> model.Result:
     """Run a program by its absolute path; raises as ``Local`` does."""
     begun = time.monotonic()
     try:
-        process = _start(argv)
+        process = _start(argv, stays_in_session)
     except (FileNotFoundError, NotADirectoryError):
         raise errors.ProgramMissing(argv[0]) from None
     except PermissionError:
@@ -158,8 +164,9 @@ def _require_bounded(expiry: Any, argv: tuple[str, ...]) -> None:
             argv, -1, '', f'ended because it printed {printed} bytes')
 
 
-def _start(argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own.
+def _start(argv: tuple[str, ...],
+           stays_in_session: bool = False) -> subprocess.Popen[bytes]:
+    """Start a program in a session or a process group of its own.
 
     Not by processutils.execute: that always passes a preexec_fn, for which
     Python has to fork all of nova-compute where it could use vfork(2).
@@ -168,7 +175,8 @@ def _start(argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # nosec B603
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, cwd='/', env=_environment(),
-        start_new_session=True, umask=0o022)
+        start_new_session=not stays_in_session,
+        process_group=0 if stays_in_session else None, umask=0o022)
 
 
 def _environment() -> dict[str, str]:
@@ -180,7 +188,7 @@ def _environment() -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a command's session and close its pipes.
+    """Kill what is left of a command's process group and close its pipes.
 
     Nothing is left after a normal end: then there is a return code, and the
     number of the process group may already be another's.

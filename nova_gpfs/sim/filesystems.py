@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 
 from nova_gpfs.sim import call as calls
+from nova_gpfs.sim import switches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ DRAFTS = '.drafts-'
 LINKS = '.links-'
 # And what is written at a mount point where nothing is mounted.
 BELOW = '.below-'
+
+# In the text of a link to an open file, after a path that is gone (proc(5)).
+_UNLINKED = ' (deleted)'
 
 
 class FileSystem:
@@ -98,6 +102,9 @@ def real_path(state: store.Store, path: str) -> str:
     That of a file on a FUSE mount is where it lies behind the mount.
     """
     found = os.path.realpath(os.path.abspath(path))
+    if (path.startswith('/proc/') and found.endswith(_UNLINKED)
+            and switches.value(state, 'names_below_proc') == 'follow'):
+        found = _other_name(path, found)
     if not found.startswith(state.directory + '/'):
         return found
     parts = found[len(state.directory) + 1:].split('/')
@@ -110,10 +117,24 @@ def real_path(state: store.Store, path: str) -> str:
     return found
 
 
+def _other_name(link: str, text: str) -> str:
+    """Return a path of an open file whose own one is gone, if it is there."""
+    directory = os.path.dirname(text)
+    try:
+        wanted = os.stat(link)
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)
+            if os.path.samestat(os.lstat(path), wanted):
+                return path
+    except OSError:
+        pass
+    return text
+
+
 def may_be_named(call: calls.Call, path: str) -> bool:
     """Whether commands take a file by this name."""
     return (not path.startswith('/proc/')
-            or call.switch('names_below_proc') == 'follow')
+            or call.switch('names_below_proc') != 'refuse')
 
 
 def locate(state: store.Store, path: str) -> tuple[FileSystem, str] | None:

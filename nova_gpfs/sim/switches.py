@@ -112,9 +112,9 @@ SWITCHES = {
         'allow refuse', _SPACE),
     'names_below_proc': Switch(
         'A file that is named to mmclone or mmchattr as /proc/PID/fd/N (the '
-        'kernel follows such a link to the open file, and a command that '
-        'reads it as text, or has another process look, may not)',
-        'follow refuse'),
+        'kernel follows such a link to the open file; a command may read it '
+        'as text, and go to the path that it had, or not take it)',
+        'follow text refuse'),
     'nonroot_lists': Switch(
         'mmlsfileset by a user who is not root (refused where it is '
         'recorded)',

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 import os
 from typing import Any
 
@@ -128,23 +129,46 @@ def by_user(program: str) -> base.Look:
 
 
 def names_below_proc(room: base.Room) -> base.Seen:
-    """Seal, clone and place files that are named as open files."""
+    """Seal, clone and place files that are named as open files.
+
+    The paths under which two of them were opened are gone: who goes by the
+    text of such a name (readlink(2)) finds nothing.
+    """
     if os.geteuid() != 0:
         raise base.Skip('only root would do that; run it as root')
-    image = room.file('image')
     with contextlib.ExitStack() as held:
-        parent = held.enter_context(_named(image))
+        parent, plain = (held.enter_context(_renamed(room, name))
+                         for name in ('image', 'plain'))
         disk = held.enter_context(_named(room.path)) + '/disk'
         for command in (mmclone.Seal(parent), mmclone.Copy(parent, disk),
-                        mmclone.Show(parent), mmlsattr.List(disk),
-                        mmchattr.Change(disk, data_replicas=1),
+                        mmclone.Show(parent), mmlsattr.List(plain),
+                        mmchattr.Change(plain, data_replicas=1),
                         mmclone.Split(disk)):
-            why = base.refusal(lambda command=command: command.outcome(
-                room.bench.direct(command)))
+            why = _refusal(room, command)
             if why:
-                return base.Seen('refuse', f'{command.program}: {why}')
+                whole = held.enter_context(_named(room.file('whole')))
+                reads = not _refusal(room, type(command)(
+                    whole, *dataclasses.astuple(command)[1:]))
+                return base.Seen('text' if reads else 'refuse',
+                                 f'{command.program}: {why}')
     return base.Seen('follow' if base.is_intact(room.at('disk'))
-                     and room.driver.clone_info(image).is_parent else 'else')
+                     and room.driver.clone_info(room.at('image')).is_parent
+                     else 'else')
+
+
+def _refusal(room: base.Room, command: mm_base.Command[Any]) -> str:
+    return base.refusal(
+        lambda: command.outcome(room.bench.direct(command)))
+
+
+@contextlib.contextmanager
+def _renamed(room: base.Room, name: str) -> Iterator[str]:
+    """Give what leads to a file that was opened under another name."""
+    first = room.file(f'{name}.first')
+    with _named(first) as named:
+        os.link(first, room.at(name))
+        os.unlink(first)
+        yield named
 
 
 @contextlib.contextmanager
@@ -169,6 +193,9 @@ _SOURCES = {
     'mmlsfileset': 'dirscape, discover/attribute and quota/gpfs.py: refused',
 }
 
+_PIN_PATHS = ('Add mmclone to [gpfs] rootless_commands where '
+              'user-runs-mmclone allows it, or set pin_paths = never if you '
+              'trust that user with the whole fileset.')
 _PERMISSIONS = ('Set it with "mmchfileset DEVICE FILESET '
                 '--allow-permission-change chmodAndSetAcl".')
 
@@ -233,10 +260,11 @@ TRIALS = (
                        base.DEGRADED, 'root runs no command on a file, '
                        'unless [gpfs] pin_paths lets it go by paths, at which '
                        'the user of nova-compute can put something else in '
-                       'time',
-                       'Add mmclone to [gpfs] rootless_commands where '
-                       'user-runs-mmclone allows it, or set pin_paths = never '
-                       'if you trust that user with the whole fileset.'),
+                       'time', _PIN_PATHS),
+                   'text': base.Verdict(
+                       base.DEGRADED, 'as if they were not taken: commands '
+                       'go to a path, at which something else may be by then',
+                       _PIN_PATHS),
                    'else': base.Verdict(
                        base.WRONG, 'commands that run as root do nothing',
                        'Set [gpfs] pin_paths = never.')},

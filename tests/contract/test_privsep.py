@@ -17,14 +17,18 @@ The daemon is a process of its own, with a configuration file of its own, and
 needs root; where there is none, the tests are skipped.
 """
 
+import contextlib
 import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
+import time
+import unittest
 
 import fixtures
 from oslo_config import cfg
@@ -182,9 +186,9 @@ class PinnedTestCase(suite.Contract, ClusterTestCase):
         yield from (' '.join(call['argv']) for call in calls[self.seen:])
         self.seen = len(calls)
 
-    def refuse_names(self):
+    def take_names(self, how):
         self.addCleanup(self.cluster.set_switch, 'names_below_proc', 'follow')
-        self.cluster.set_switch('names_below_proc', 'refuse')
+        self.cluster.set_switch('names_below_proc', how)
 
     def change(self):
         master = self.master()
@@ -221,9 +225,15 @@ class TestPinned(PinnedTestCase):
         self.assertEqual([], self.given_paths())
 
     def test_where_commands_do_not_take_them_nothing_is_made(self):
+        self.require_nothing_made('refuse')
+
+    def test_nor_where_they_read_them_as_text(self):
+        self.require_nothing_made('text')
+
+    def require_nothing_made(self, how):
         plain, master = self.file('plain'), self.master()
         list(self.argv())
-        self.refuse_names()
+        self.take_names(how)
         for change, *arguments in (
                 (self.gpfs.clone, master, self.path('disk')),
                 (self.gpfs.snapshot, plain, self.path('disk')),
@@ -251,7 +261,13 @@ class TestPinnedIfTaken(PinnedTestCase):
         self.assertEqual([], self.given_paths())
 
     def test_where_they_do_not_commands_get_paths(self):
-        self.refuse_names()
+        self.require_paths('refuse')
+
+    def test_where_they_read_them_as_text_they_do_too(self):
+        self.require_paths('text')
+
+    def require_paths(self, how):
+        self.take_names(how)
         self.change()
         given = [argv for argv in self.argv() if '/proc/' in argv]
         # It was asked by the first command, twice.
@@ -355,6 +371,29 @@ class TestDaemon(DaemonTestCase):
                           mmclone.Seal(f'{self.root}/a'))
         self.assertEqual(0, privsep.run(mmlscluster.List()).rc)
 
+    def test_a_command_that_outlives_it_keeps_its_number_from_others(self):
+        """The names that a command has been given have it in them."""
+        said = os.path.join(self.root, 'said')
+        # It waits in a process of its own, too, as a command does that starts
+        # another one.
+        self.program('mmclone', f'echo $PPID $$ > {said}; kill -9 $PPID; '
+                                'sleep 600; true')
+        self.assertRaises(errors.CommandFailed, privsep.run,
+                          mmclone.Seal(f'{self.root}/a'))
+        number, command = map(int, pathlib.Path(said).read_text().split())
+        self.addCleanup(_end_group, command)
+        until = time.monotonic() + 60.0
+        while os.path.exists(f'/proc/{number}'):
+            self.assertLess(time.monotonic(), until, 'it is not reaped')
+            time.sleep(0.05)
+        self.assertTrue(os.path.exists(f'/proc/{command}'))
+        self.assertNotIn(number, [_next_process(number)
+                                  for _time in range(20)])
+        # That is not for want of trying.
+        _end_group(command)
+        while _next_process(number) != number:
+            self.assertLess(time.monotonic(), until)
+
     def test_a_helper_that_cannot_start_is_not_permitted(self):
         self.stop_daemon()
         cfg.CONF.set_override('helper_command', '/bin/false',
@@ -368,6 +407,25 @@ class TestDaemon(DaemonTestCase):
                               group='nova_gpfs_privileged')
         self.assertRaises(errors.NotPermitted, privsep.run,
                           mmlscluster.List())
+
+
+def _next_process(number):
+    """Have Linux give a number to a new process; return which it got."""
+    try:
+        pathlib.Path('/proc/sys/kernel/ns_last_pid').write_text(
+            str(number - 1))
+    except OSError as error:
+        raise unittest.SkipTest(f'ns_last_pid: {error.strerror}') from error
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return child
+
+
+def _end_group(number):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(number, signal.SIGKILL)
 
 
 _AS_USER = '''

@@ -22,7 +22,9 @@ from oslo_config import cfg
 
 from nova_gpfs import errors
 from nova_gpfs.mm import mmclone
+from nova_gpfs.mm import mmlsattr
 from nova_gpfs.mm import mmlsfileset
+from nova_gpfs.mm import mmlsfs
 from nova_gpfs import model
 from nova_gpfs import privileged_closing
 from nova_gpfs import privsep
@@ -53,64 +55,104 @@ class ClosingTest(test_privsep.PrivsepTestCase):
         self.closing = privileged_closing.Closing()
         self.asked = []
 
-    def says(self, mode, instead=None):
+    def says(self, mode, instead=None, of=mmlsfileset.List):
         """Return a transport to a cluster with filesets of that mode."""
         def transport(command):
             self.asked.append(command.program)
-            if instead and isinstance(command, mmlsfileset.List):
+            if instead and isinstance(command, of):
                 return instead
             found = self.local(command)
             return dataclasses.replace(
                 found, stdout=found.stdout.replace(_TOLD, mode))
         return transport
 
+    def require(self, transport):
+        """Ask about the directory, whatever stands at its path by now."""
+        directory = os.open(self.nova, os.O_PATH)
+        try:
+            self.closing.require(directory, transport)
+        finally:
+            os.close(directory)
+
     def test_what_a_mode_closes_is_asked_once(self):
         for mode in (_TOLD, 'chmodAndSetAcl', 'chmodOnly'):
             self.closing = privileged_closing.Closing()
             for _time in range(2):
-                self.closing.require(self.nova, self.says(mode))
+                self.require(self.says(mode))
         self.assertEqual(3 * ['mmlsattr', 'mmlsfs', 'mmlsfileset'],
                          self.asked)
         self.assertEqual('', self.log.output)
+
+    def test_another_directory_in_its_place_is_asked_about_anew(self):
+        self.require(self.says(_TOLD))
+        os.rename(self.nova, self.nova + '.moved')
+        self.addCleanup(os.rename, self.nova + '.moved', self.nova)
+        os.mkdir(self.nova)
+        self.addCleanup(os.rmdir, self.nova)
+        self.assertRaises(errors.NotPermitted, self.require,
+                          self.says('setAclOnly'))
+
+    def test_it_is_the_open_directory_that_is_asked_about(self):
+        """Its owner puts a link to another fileset in its place."""
+        moved = self.nova + '.moved'
+        directory = os.open(self.nova, os.O_PATH)
+        self.addCleanup(os.close, directory)
+        os.rename(self.nova, moved)
+        self.addCleanup(os.rename, moved, self.nova)
+        os.symlink('/', self.nova)
+        self.addCleanup(os.unlink, self.nova)
+        self.closing.require(directory, self.says(_TOLD))
+        self.assertEqual(3, len(self.asked))
 
     def test_what_it_does_not_close_is_refused(self):
         for mode in ('chmodAndUpdateAcl', 'setAclOnly', 'another'):
             self.closing = privileged_closing.Closing()
             for _time in range(2):
                 error = self.assertRaises(
-                    errors.NotPermitted, self.closing.require, self.nova,
-                    self.says(mode))
+                    errors.NotPermitted, self.require, self.says(mode))
                 self.assertIn(f'change {mode}', str(error))
 
-    def test_what_is_not_told_is_warned_of_once(self):
-        failed = model.Result(1, '', 'mmlsfileset: Boo')
-        for times, transport in enumerate(
-                (self.says(''), self.says(_TOLD, failed)), 1):
-            self.closing = privileged_closing.Closing()
-            for _time in range(2):
-                self.closing.require(self.nova, transport)
-            self.assertEqual(times, self.log.output.count('is not known'))
+    def test_a_release_without_the_option_is_warned_of_once(self):
+        for _time in range(2):
+            self.require(self.says(''))
+        self.assertEqual(1, self.log.output.count('is not known'))
 
-    def test_a_daemon_that_is_down_tells_nothing(self):
-        down = model.Result(1, '', 'mmlsfileset: GPFS is down on this node.')
-        self.closing.require(self.nova, self.says(_TOLD, down))
-        self.assertRaises(errors.NotPermitted, self.closing.require,
-                          self.nova, self.says('setAclOnly'))
+    def test_what_gpfs_does_not_tell_is_refused_until_it_does(self):
+        def said(text):
+            return model.Result(1, '', text)
+
+        for query in (mmlsattr.List, mmlsfs.List, mmlsfileset.List):
+            for kind, answer in (
+                    (errors.CommandFailed, said('mm: Boo')),
+                    (errors.NotReady, said('mm: GPFS is down on this node.')),
+                    (errors.OutputNotUnderstood, model.Result(0, 'Boo', ''))):
+                self.assertRaises(kind, self.require,
+                                  self.says(_TOLD, answer, query))
+        self.require(self.says(_TOLD))
+
+    def test_nor_is_a_fileset_closed_that_is_not_listed(self):
+        other = self.local(mmlsfileset.List('fs0')).stdout
+        listed = model.Result(0, other.replace(':nova:', ':other:'), '')
+        self.assertRaises(errors.NotPermitted, self.require,
+                          self.says(_TOLD, listed))
+        nowhere = model.Result(0, self.local(mmlsfs.List('all')).stdout
+                               .replace('gpfs', 'elsewhere'), '')
+        self.assertRaises(errors.NotMounted, self.require,
+                          self.says(_TOLD, nowhere, mmlsfs.List))
 
     def test_no_clone_is_made_there_unless_paths_may_be_given(self):
         self.require_root()
+        self.know_names()
         self.configure(self.nova)
-        cfg.CONF.set_override('mm_path', self.mm_path, 'gpfs')
+        cfg.CONF.set_override('command_timeout', 60.0, 'gpfs')
         image = os.path.join(self.nova, 'image')
         self.addCleanup(os.unlink, image)
         open(image, 'x').close()
-        self.make_clones()
         for program in ('mmlsattr', 'mmlsfs', 'mmlsfileset'):
             self.program(program, f"""
                 {self.cluster.bin_dir('node1')}/{program} "$@" |
                     sed s/{_TOLD}/setAclOnly/
             """)
-        cfg.CONF.set_override('command_timeout', 60.0, 'gpfs')
         copy = mmclone.Copy(image, os.path.join(self.nova, 'disk'))
         cfg.CONF.set_override('pin_paths', 'always', 'gpfs')
         self.assertIn('setAclOnly', str(self.assertRefused(copy)))

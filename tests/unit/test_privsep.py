@@ -17,6 +17,7 @@ Its entry points run here in this process, as they do in the daemon; the
 daemon itself is started by tests.contract.test_privsep.
 """
 
+from concurrent import futures
 import errno
 import os
 import pathlib
@@ -50,6 +51,23 @@ from tests.unit import test_run
 
 USER = 65534
 
+# What GPFS says of an ordinary file system.
+_FILE_SYSTEM = {
+    'defaultMountPoint': '', 'filesystemVersion': '22.00 (5.0.4.0)',
+    'blockSize': 4194304, 'defaultDataReplicas': 1, 'maxDataReplicas': 2,
+    'defaultMetadataReplicas': 1, 'maxMetadataReplicas': 2}
+_FILESET = {'filesetName': 'root', 'id': 0, 'path': '/', 'status': 'Linked',
+            'inodeSpace': 0, 'isInodeSpaceOwner': 1,
+            'permChangeFlag': 'chmodAndSetacl'}
+
+
+def print_table(program, columns, *rows):
+    """Return a script that prints a table as -Y does."""
+    return 'cat <<END\n' + '\n'.join(
+        ':'.join([program, '', kind, '0', '1', '', *map(str, cells), ''])
+        for kind, cells in (('HEADER', columns),
+                            *(('', row) for row in rows))) + '\nEND\n'
+
 
 class PrivsepTestCase(test_run.ProgramsTestCase):
 
@@ -63,12 +81,17 @@ class PrivsepTestCase(test_run.ProgramsTestCase):
         self.addCleanup(privsep.context.set_client_mode,
                         privsep.context.client_mode)
         privsep.context.set_client_mode(False)
-        self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._rooms',
-                                             privileged_room.Rooms()))
+        self.forget_rooms()
         self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._closing',
                                              privileged_closing.Closing()))
         self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._pinning',
                                              pinning.Pinning()))
+
+    def forget_rooms(self):
+        """Let it be as with a new daemon."""
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova_gpfs.privsep._rooms',
+            privileged_room.Rooms(privsep._left_age)))
 
     def configure(self, instances_path):
         config = self.useFixture(config_fixture.Config(cfg.CONF))
@@ -83,6 +106,43 @@ class PrivsepTestCase(test_run.ProgramsTestCase):
     def require_root(self):
         if os.geteuid() != 0:
             self.skipTest('needs root, to own symbolic links')
+
+    def know_names(self):
+        """Let the daemon find out that names of open files are taken.
+
+        Root makes files there, too, and can close a directory.
+        """
+        cfg.CONF.set_override('pin_paths', 'always', 'gpfs')
+        cfg.CONF.set_override('command_timeout', 60.0, 'gpfs')
+        self.program('mmclone', """
+            if [ $1 = copy ]; then exec cp "$2" "$3"; fi
+            test -e "$2" || exit 1
+            echo '------ '
+            echo "   yes      0                  $2"
+        """)
+        self.program('mmlsattr', """
+            test -e "$2" || exit 1
+            echo "file name:            $2"
+            echo 'metadata replication: 1 max 2'
+            echo 'data replication:     1 max 2'
+            echo 'immutable:            no'
+            echo 'appendOnly:           no'
+            echo 'flags:'
+            echo 'storage pool name:    system'
+            echo 'fileset name:         root'
+            echo 'snapshot name:'
+        """)
+        system = _FILE_SYSTEM | {'defaultMountPoint': self.root}
+        self.program('mmlsfs', print_table(
+            'mmlsfs', ('deviceName', 'fieldName', 'data', 'remarks'),
+            *(('fs0', *each, '') for each in system.items())))
+        self.program('mmlsfileset', print_table(
+            'mmlsfileset', _FILESET, _FILESET.values()))
+        first = mmclone.Copy(self.file('first'), self.path('first.copy'))
+        self.assertEqual(0, privsep.run(first).rc)
+        for path in first.paths():
+            os.unlink(path)
+        cfg.CONF.set_override('command_timeout', 1.0, 'gpfs')
 
     def make_clones(self):
         """Have an mmclone that keeps modes, as that of GPFS does."""
@@ -100,6 +160,11 @@ class PrivsepTestCase(test_run.ProgramsTestCase):
     def directory(self, name):
         os.makedirs(self.path(name))
         return self.path(name)
+
+    def room(self):
+        """Return where root makes files."""
+        top = self.path(privileged_room.DIRECTORY)
+        return os.path.join(top, *os.listdir(top))
 
     def assertRefused(self, command):
         error = self.assertRaises(errors.NotPermitted, privsep.run, command)
@@ -361,32 +426,12 @@ class TestSwap(PrivsepTestCase):
 
     def setUp(self):
         super().setUp()
-        cfg.CONF.set_override('pin_paths', 'always', 'gpfs')
         self.elsewhere = self.useFixture(fixtures.TempDir()).path
         self.secret = pathlib.Path(self.elsewhere, 'disk')
         self.secret.write_text('secret')
         self.directory('uuid')
         self.disk = self.file('uuid/disk', 'mine')
-        self.take_names()
-
-    def take_names(self):
-        """Let the daemon find out that names of open files are taken."""
-        self.program('mmclone', f"""
-            echo '{'-' * 6} {'-' * 6} {'-' * 6}'
-            echo "   yes      0                  $2"
-        """)
-        self.program('mmlsattr', """
-            echo "file name:            $2"
-            echo 'metadata replication: 1 max 2'
-            echo 'data replication:     1 max 2'
-            echo 'immutable:            no'
-            echo 'appendOnly:           no'
-            echo 'flags:'
-            echo 'storage pool name:    system'
-            echo 'fileset name:         root'
-            echo 'snapshot name:'
-        """)
-        privsep.run(mmclone.Show(self.disk))
+        self.know_names()
 
     def swaps(self, what, target):
         """Return a script that puts a link in the place of something."""
@@ -467,10 +512,34 @@ class TestSwap(PrivsepTestCase):
                             names))
 
     def test_nothing_stays_open(self):
+        copy = mmclone.Copy(self.disk, self.path('uuid/new'))
         before = os.listdir('/proc/self/fd')
-        privsep.run(mmclone.Copy(self.disk, self.path('uuid/new')))
+        privsep.run(copy)
         self.assertRefused(mmclone.Seal(self.path('uuid/disk/below')))
+        self.program('mmclone', f'mkdir {copy.target}; cp "$2" "$3"; sleep 9')
+        os.unlink(copy.target)
+        self.assertRaises(errors.AlreadyExists, privsep.run, copy)
+        self.program('mmclone', 'sleep 9')
+        self.assertRaises(errors.TimedOut, privsep.run,
+                          mmclone.Seal(copy.parent))
         self.assertEqual(before, os.listdir('/proc/self/fd'))
+
+    def test_a_command_that_reads_names_as_text_changes_nothing(self):
+        """It would go to the path that the file had, whatever is there."""
+        scripts = {name: pathlib.Path(self.mm_path, name).read_text()
+                   for name in ('mmclone', 'mmlsattr')}
+        target = self.path('uuid/new')
+        for name, script in scripts.items():
+            self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._pinning',
+                                                 pinning.Pinning()))
+            self.program(name, script.replace(
+                'test -e "$2"', 'test -e "$(readlink "$2" || echo "$2")"'))
+            for command in (mmclone.Copy(self.disk, target),
+                            mmclone.Seal(self.disk)):
+                self.assertIn('pin_paths', str(self.assertRefused(command)))
+            self.program(name, script)
+        self.assertFalse(os.path.lexists(target))
+        self.assertEqual([], os.listdir(self.room()))
 
 
 class TestForgedRequests(PrivsepTestCase):
@@ -588,10 +657,6 @@ class TestMaking(PrivsepTestCase):
         self.copy = mmclone.Copy(self.image, self.target)
         self.elsewhere = self.useFixture(fixtures.TempDir()).path
 
-    def room(self):
-        top = self.path(privileged_room.DIRECTORY)
-        return os.path.join(top, *os.listdir(top))
-
     def assertNothingLeft(self):
         self.assertEqual([], os.listdir(self.room()))
 
@@ -609,6 +674,7 @@ class TestMaking(PrivsepTestCase):
             self.assertNothingLeft()
 
     def test_the_name_is_known_only_when_the_file_is_whole(self):
+        self.know_names()
         self.program('mmclone', f"""
             [ ! -e {self.target} ] && cp "$2" "$3"
         """)
@@ -664,8 +730,8 @@ class TestMaking(PrivsepTestCase):
         self.require_root()
         for directory in (os.path.dirname(self.root), self.root):
             os.chmod(directory, 0o777)
+        self.know_names()
         self.program('mmclone', f"""
-            [ "$1" = copy ] || exit
             cp "$2" "$3" && chmod 6755 "$3"
             for file in "$2" "$3" "$(readlink -f "$3")"; do
                 setpriv --reuid {USER} --clear-groups test -e "$file" &&
@@ -674,21 +740,33 @@ class TestMaking(PrivsepTestCase):
             setpriv --reuid {USER} --clear-groups test -e {self.image} &&
                 echo "the image"
         """)
-        cfg.CONF.set_override('pin_paths', 'always', 'gpfs')
         self.assertEqual('the image\n', privsep.run(self.copy).stdout)
         self.assertEqual((0, 0o755), (
             os.stat(self.target).st_uid,
             stat.S_IMODE(os.stat(self.target).st_mode)))
 
     def test_an_acl_lets_nobody_in(self):
+        """A room has it from the directory that it is made in.
+
+        On GPFS it may grant more than mkdir(2) was told; here, as if it did.
+        """
         self.require_root()
         os.chmod(self.root, 0o755)
-        try:
-            os.setxattr(self.root, 'system.posix_acl_default',
-                        _everything_to(USER))
-        except OSError as error:
-            self.skipTest(f'no ACLs: {error.strerror}')
-        self.test_nobody_else_gets_at_it_before()
+        mkdir = os.mkdir
+
+        def with_acl(path, mode, *, dir_fd):
+            mkdir(path, mode, dir_fd=dir_fd)
+            made = os.open(path, os.O_RDONLY, dir_fd=dir_fd)
+            try:
+                os.setxattr(made, 'system.posix_acl_access',
+                            _everything_to(USER))
+            except OSError as error:
+                self.skipTest(f'no ACLs: {error.strerror}')
+            finally:
+                os.close(made)
+
+        with mock.patch('os.mkdir', with_acl):
+            self.test_nobody_else_gets_at_it_before()
 
     def test_a_room_that_is_not_roots_alone_is_refused(self):
         self.require_root()
@@ -723,8 +801,7 @@ class TestMaking(PrivsepTestCase):
         os.unlink(self.target)
         before = os.listdir('/proc/self/fd')
         for _time in range(3):
-            self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._rooms',
-                                                 privileged_room.Rooms()))
+            self.forget_rooms()
             with mock.patch('os.fchmod', side_effect=PermissionError(
                     errno.EPERM, os.strerror(errno.EPERM))):
                 self.assertEqual(1, privsep.run(self.copy).rc)
@@ -742,12 +819,19 @@ class TestMaking(PrivsepTestCase):
         self.assertIn('remove it', str(self.assertRefused(self.copy)))
 
     def test_what_was_left_goes_an_hour_after_it_was_seen(self):
+        self.require_gone(((0, True), (61, True), (119, True), (122, False)))
+
+    def test_or_later_where_commands_may_take_longer(self):
+        cfg.CONF.set_override('command_timeout', 3600.0, 'gpfs')
+        self.require_gone(((0, True), (122, True), (242, False)))
+
+    def require_gone(self, moments):
+        """Look at what was left after so many minutes."""
         privsep.run(self.copy)
         room = pathlib.Path(self.room())
         (room / 'left').touch()
         begun = time.monotonic()
-        for minutes, there in ((0, True), (61, True), (119, True),
-                               (122, False)):
+        for minutes, there in moments:
             os.unlink(self.target)
             with mock.patch('nova_gpfs.privileged_room.time.monotonic',
                             return_value=begun + 60 * minutes):
@@ -784,8 +868,7 @@ class TestMaking(PrivsepTestCase):
         for room in (top, self.room()):
             os.unlink(self.target)
             os.chmod(room, 0o755)
-            self.useFixture(fixtures.MonkeyPatch('nova_gpfs.privsep._rooms',
-                                                 privileged_room.Rooms()))
+            self.forget_rooms()
             self.assertEqual(0, privsep.run(self.copy).rc)
             self.assertEqual(0o700, stat.S_IMODE(os.stat(room).st_mode))
 
@@ -801,6 +884,30 @@ class TestMaking(PrivsepTestCase):
         self.assertEqual(0, privsep.run(self.copy).rc)
         for directory in (top, room):
             self.assertEqual(0o700, stat.S_IMODE(os.stat(directory).st_mode))
+
+    def test_nothing_of_that_room_is_touched(self):
+        privsep.run(self.copy)
+        inside = os.path.join(self.room(), 'left')
+        pathlib.Path(inside).touch()
+        for command in (mmclone.Seal(inside), mmclone.Show(inside),
+                        mmclone.Copy(inside, self.path('new')),
+                        mmclone.Copy(self.image, inside + '.new'),
+                        mmlsattr.List(os.path.dirname(self.room()))):
+            self.assertIn('root makes', str(self.assertRefused(command)))
+        self.assertEqual(['left'], os.listdir(self.room()))
+
+    def test_of_two_that_make_one_name_one_succeeds(self):
+        """Both find it free, and wait for each other."""
+        self.program('mmclone', f"""
+            cp "$2" "$3"; echo $3 >> {self.path('both')}
+            until [ $(wc -l < {self.path('both')}) = 2 ]; do sleep 0.1; done
+        """)
+        cfg.CONF.set_override('command_timeout', 60.0, 'gpfs')
+        with futures.ThreadPoolExecutor(2) as threads:
+            kinds = [each.result()[0] for each in [
+                threads.submit(self.owned, 0, 0) for _time in range(2)]]
+        self.assertEqual(['AlreadyExists', 'result'], sorted(kinds))
+        self.assertNothingLeft()
 
     def test_the_root_itself_is_not_made(self):
         self.assertRefused(mmclone.Copy(self.image, self.root))
@@ -830,11 +937,27 @@ class TestMaking(PrivsepTestCase):
 
 
 def _everything_to(uid):
-    """Return a default ACL as the attribute that has it (acl(5), xattr)."""
+    """Return an ACL as the attribute that has it (acl(5), xattr)."""
     entries = ((0x01, 7, 0xffffffff), (0x02, 7, uid), (0x04, 7, 0xffffffff),
                (0x10, 7, 0xffffffff), (0x20, 7, 0xffffffff))
     return struct.pack('<I', 2) + b''.join(
         struct.pack('<HHI', *entry) for entry in entries)
+
+
+class TestFailures(PrivsepTestCase):
+
+    def test_every_one_crosses(self):
+        special = {errors.CommandFailed: (('mmclone',), 1, 'out', 'err'),
+                   errors.TimedOut: (('mmclone',), 2.0)}
+        for kind in vars(errors).values():
+            if isinstance(kind, type):
+                error = kind(*special.get(kind, ('why',)))
+                with mock.patch('nova_gpfs.privsep._rebuild',
+                                side_effect=error):
+                    crossed = self.assertRaises(
+                        kind, privsep.run, mmlscluster.List())
+                self.assertEqual(
+                    (kind, str(error)), (type(crossed), str(crossed)))
 
 
 class TestContext(PrivsepTestCase):

@@ -64,7 +64,7 @@ class IdentityTest(OwnClusterTestCase):
         # Where the simulated mount point leads: the table has no links.
         top = os.path.realpath(self.gpfs.mount_point('fs0'))
         table = f'fs7 {top} gpfs rw 0 0\n'
-        with mock.patch('nova_gpfs.location._mount_table', autospec=True,
+        with mock.patch('nova_gpfs.location.mount_table', autospec=True,
                         return_value=table):
             self.assertIn('fs7', self.refused())
 
