@@ -20,9 +20,11 @@ environment of its own. What it starts is ended with it at the time limit.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pwd
+import select
 import shlex
 import signal
 import subprocess
@@ -141,6 +143,46 @@ class Alone:
         self._process = None
         return model.Result(process.returncode, os.fsdecode(stdout),
                             os.fsdecode(stderr))
+
+
+class Teller:
+    """A program that says one line after the other, until it is ended.
+
+    It is started once, in good time: a new process has the open files of its
+    parent for a moment, and to close one of a file system that does not answer
+    may take for ever.
+    """
+
+    def __init__(self, argv: tuple[str, ...]) -> None:
+        """``argv`` begins with an absolute path; raises OSError."""
+        self.argv = argv
+        self._process = _start(argv)
+        self._said = b''
+
+    def line(self, seconds: float) -> str:
+        """Return the next line, without its end.
+
+        :raises errors.TimedOut: there is none within so many seconds
+        :raises errors.CommandFailed: the program has ended
+        """
+        assert self._process.stdout is not None  # nosec B101
+        file = self._process.stdout.fileno()
+        while b'\n' not in self._said:
+            if not select.select([file], [], [], seconds)[0]:
+                raise errors.TimedOut(self.argv, seconds)
+            more = os.read(file, 4096)
+            if not more:
+                raise errors.CommandFailed(self.argv, self._process.wait(),
+                                           os.fsdecode(self._said), '')
+            self._said += more
+        line, _newline, self._said = self._said.partition(b'\n')
+        return os.fsdecode(line)
+
+    def end(self) -> None:
+        """End the program; one that waits for a disk is not waited for."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.poll()
 
 
 def _output(process: subprocess.Popen[bytes], argv: tuple[str, ...],

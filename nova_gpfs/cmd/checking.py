@@ -199,8 +199,9 @@ class _Report:
                     own[0], options.outage, options.wait, printing.say)
             except base.HOPELESS as error:
                 self._stopped = str(error)
-        self._left = [each.path for each in own
-                      if os.path.lexists(each.path)]
+        self._left = [each.path for each in own if not each.is_gone()]
+        if any(each.is_out_of_reach for each in own):
+            self._stopped = 'the file system was still away at the end'
 
     def _make_all(self, own: list[scratch.Scratch]) -> None:
         bench = self._bench(own)
@@ -265,8 +266,9 @@ class _Report:
             ('the trials were stopped', self._stopped),
             ('there is no record', self._unkept)) if why]
         return found + [
-            {'trouble': f'{path} could not be removed', 'why': 'GPFS does '
-             'not let all of it go; remove it by hand'}
+            {'trouble': f'{path} could not be removed', 'why': 'GPFS is away '
+             'or does not let all of it go; remove it by hand, or with the '
+             'next check'}
             for path in self._left]
 
     def _summary(self) -> dict[str, int]:
@@ -305,8 +307,15 @@ def _scratches(directories: Sequence[str], host: str, left_age: float
                ) -> Iterator[list[scratch.Scratch]]:
     """Make a scratch directory in each directory."""
     with contextlib.ExitStack() as made:
-        yield [made.enter_context(scratch.below(each, host, left_age))
+        own = [made.enter_context(scratch.below(each, host, left_age))
                for each in directories]
+        try:
+            yield own
+        finally:
+            # They are on one file system.
+            if any(each.is_out_of_reach for each in own):
+                for each in own:
+                    each.is_out_of_reach = True
 
 
 def _configured() -> dict[str, Any]:

@@ -208,7 +208,12 @@ def make(trial: Trial, bench: Bench) -> Finding:
     except HOPELESS:
         raise
     except (errors.GpfsError, OSError) as error:
-        return _without(trial, UNKNOWN, explain(error))
+        return unknown(trial, explain(error))
+
+
+def unknown(trial: Trial, why: str) -> Finding:
+    """Return the finding of a trial that could not be made to the end."""
+    return _without(trial, UNKNOWN, why)
 
 
 def skipped(trial: Trial, reason: str) -> Finding:

@@ -15,12 +15,14 @@
 Nothing here takes a host out of service: an operator does, when it suits, and
 meanwhile a file is opened again and again, by a program of its own, because
 who opens a file of a file system that does not answer may wait for ever.
+What is away at the end is not looked at any more, for the same reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+import contextlib
 import os
 import sys
 import time
@@ -31,16 +33,18 @@ from nova_gpfs.trials import base
 from nova_gpfs.trials import scratch
 
 _OPENED, _HANGS = 'opened', 'hangs'
-# Prints what comes of opening a file: the name of an errno, or the word.
-_OPEN = f"""import errno, os, sys
-try:
-    os.close(os.open(sys.argv[1], os.O_RDONLY))
-    print('{_OPENED}')
-except OSError as error:
-    print(errno.errorcode.get(error.errno, error.errno))
+# Prints what comes of opening a file, again and again: the name of an errno,
+# or the word.
+_OPEN = f"""import errno, os, sys, time
+while True:
+    try:
+        os.close(os.open(sys.argv[1], os.O_RDONLY))
+        print('{_OPENED}', flush=True)
+    except OSError as error:
+        print(errno.errorcode.get(error.errno, error.errno), flush=True)
+    time.sleep(0.5)
 """
 _OPEN_SECONDS = 5.0
-_POLL_SECONDS = 0.5
 
 _AWAY = base.Verdict(
     base.WORKS, 'the file system counts as gone: nothing is deleted, and the '
@@ -94,40 +98,55 @@ def watch(own: scratch.Scratch, outage: str, seconds: float,
             yield base.skipped(trial, f'ask for it with --outage {kind}, on '
                                'a host that may go out of service')
             continue
-        say(f'Within {seconds:.0f} s: {_WHAT_TO_DO[kind]}')
-        answers = list(_answers(own, seconds, say))
-        if not answers or answers == [_OPENED]:
-            yield base.skipped(trial, f'within {seconds:.0f} s, the file '
-                               'could be opened all the time')
-        else:
-            yield base.found(trial, base.Seen(
-                next(each for each in answers if each != _OPENED),
-                ', then '.join(answers)))
+        yield _watched(trial, own, seconds, say, _WHAT_TO_DO[kind])
 
 
-def _answers(own: scratch.Scratch, seconds: float,
-             say: Callable[[str], None]) -> Iterator[str]:
-    """Yield each answer that is not as the last, until all is well again."""
+def _watched(trial: base.Trial, own: scratch.Scratch, seconds: float,
+             say: Callable[[str], None], what_to_do: str) -> base.Finding:
     path = os.path.join(own.path, 'outage')
-    with open(path, 'xb') as file:
-        file.write(base.CONTENT)
-    attempt = run.Alone((sys.executable, '-I', '-c', _OPEN, path),
-                        _OPEN_SECONDS)
-    end, last = time.monotonic() + seconds, ''
-    was_away = False
-    while time.monotonic() < end:
-        answer = _answer(attempt)
-        if answer != last:
-            say(f'{path}: {answer}')
-            yield answer
-        last, was_away = answer, was_away or answer != _OPENED
-        if was_away and answer == _OPENED:
-            return
-        time.sleep(_POLL_SECONDS)
-
-
-def _answer(attempt: run.Alone) -> str:
+    answers: list[str] = []
     try:
-        return attempt().stdout.strip()
+        with open(path, 'xb') as file:
+            file.write(base.CONTENT)
+        with contextlib.ExitStack() as stack:
+            # Before anybody is asked to do anything, see there.
+            teller = run.Teller((sys.executable, '-I', '-c', _OPEN, path))
+            stack.callback(teller.end)
+            say(f'Within {seconds:.0f} s: {what_to_do}')
+            for answer in _answers(teller, seconds):
+                say(f'{path}: {answer}')
+                answers.append(answer)
+    except (errors.CommandFailed, OSError) as error:
+        return base.unknown(trial, base.explain(error))
+    finally:
+        own.is_out_of_reach = answers[-1:] not in ([], [_OPENED])
+    away = [each for each in answers if each != _OPENED]
+    if not away:
+        return base.skipped(trial, f'within {seconds:.0f} s, the file could '
+                            'be opened all the time')
+    # One that nobody has foreseen says more than those that are known.
+    unforeseen = [each for each in away if each not in trial.verdicts]
+    return base.found(trial, base.Seen((unforeseen or away)[0],
+                                       ', then '.join(answers)))
+
+
+def _answers(teller: run.Teller, seconds: float) -> Iterator[str]:
+    """Yield each answer that is not as the last, until all is well again.
+
+    :raises errors.CommandFailed: the program that opens the file has ended
+    """
+    end, last = time.monotonic() + seconds, ''
+    while time.monotonic() < end:
+        answer = _next(teller)
+        if answer != last:
+            yield answer
+            if last and answer == _OPENED:
+                return
+        last = answer
+
+
+def _next(teller: run.Teller) -> str:
+    try:
+        return teller.line(_OPEN_SECONDS)
     except errors.TimedOut:
         return _HANGS

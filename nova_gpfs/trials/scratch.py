@@ -40,11 +40,20 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PASSES = 600
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Scratch:
-    """A directory of trials that is in use."""
+    """A directory of trials that is in use.
+
+    One that is out of reach is left as it is: to look at it could wait for
+    ever, or find another file system.
+    """
 
     path: str
+    is_out_of_reach: bool = False
+
+    def is_gone(self) -> bool:
+        """Whether nothing is left of it."""
+        return not self.is_out_of_reach and _is_gone(self.path)
 
     def touch(self) -> None:
         """Say that its maker lives, to other hosts."""
@@ -56,23 +65,24 @@ def below(directory: str, host: str, left_age: float) -> Iterator[Scratch]:
     """Make a scratch directory, gone when left; remove what is left of old.
 
     It is removed on Ctrl-C as well, and no further signal interrupts that.
-    What cannot be removed is there afterwards.
+    What cannot be removed is there afterwards, see ``Scratch.is_gone``.
 
     :param host: the name of this host
     :param left_age: seconds without a sign of life from another host
     """
     path = os.path.join(directory, PREFIX + uuid.uuid4().hex)
-    owner = -1
+    own, owner = Scratch(path), -1
     try:
         os.mkdir(path, 0o700)
         owner = _sign(path, host)
         sweep(directory, host, left_age, path)
-        yield Scratch(path)
+        yield own
     finally:
-        with _undisturbed():
-            remove(path)
-            if owner >= 0:
-                os.close(owner)
+        if not own.is_out_of_reach:
+            with _undisturbed():
+                remove(path)
+                if owner >= 0:
+                    os.close(owner)
 
 
 def _sign(path: str, host: str) -> int:
@@ -140,10 +150,21 @@ def remove(path: str) -> bool:
     for _pass in range(_PASSES):
         before = _count(path)
         shutil.rmtree(path, ignore_errors=True)
-        if not os.path.lexists(path):
+        if _is_gone(path):
             return True
         if _count(path) >= before:
             break
+    return False
+
+
+def _is_gone(path: str) -> bool:
+    """Whether a path is free; that its file system is away says nothing."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return os.path.isdir(os.path.dirname(path))
+    except OSError:
+        pass
     return False
 
 

@@ -213,6 +213,26 @@ class CheckTest(CheckTestCase):
             self.assertEqual(trials.SKIPPED, found[name]['state'])
         self.assertEqual(before, tree(self.fs))
 
+    def test_one_that_is_not_over_is_reported_and_what_is_there_is_left(self):
+        before = tree(self.fs)
+        process = self.start('--outage=daemon-down', '--wait=30')
+        for line in process.stderr:
+            if line.rstrip().endswith(': opened'):
+                break
+        self.gpfs.unmount('fs0')
+        document = json.loads(process.communicate(timeout=SECONDS)[0])
+        self.assertEqual(2, process.returncode)
+        found = {one['name']: one.get('answer')
+                 for one in document['findings']}
+        self.assertEqual('ENOENT', found['open-without-daemon'])
+        stopped, left = document['troubles']
+        self.assertIn('still away', stopped['why'])
+        self.gpfs.mount('fs0')
+        path, = self.scratches()
+        self.assertIn(os.path.basename(path), left['trouble'])
+        self.run_check()
+        self.assertEqual(before, tree(self.fs))
+
     def test_a_second_host_that_nobody_waits_for_says_how_to_begin(self):
         code, document, err = self.run_check('--meet')
         self.assertEqual((2, {'locks': []}), (code, document))

@@ -350,3 +350,30 @@ class TestHostileOutput(ProgramsTestCase):
                 self.assertTrue(str(error).isprintable(), repr(str(error)))
                 self.assertLess(len(str(error)), 3000)
                 str(error).encode()
+
+
+class TellerTest(ProgramsTestCase):
+
+    def teller(self, script):
+        self.program('tell', script)
+        teller = run.Teller((f'{self.mm_path}/tell',))
+        self.addCleanup(teller.end)
+        return teller
+
+    def test_lines_come_as_they_are_said(self):
+        teller = self.teller('printf "one\\ntwo\\nthr"; sleep 0.1; echo ee; '
+                             'sleep 4711.5')
+        self.assertEqual(['one', 'two', 'three'],
+                         [teller.line(60.0) for _time in range(3)])
+        self.assertRaises(errors.TimedOut, teller.line, 0.1)
+        self.assertEqual(1, len(self.left_behind('4711.5')))
+        teller.end()
+        self.assertEqual([], self.left_behind('4711.5'))
+        teller.end()
+
+    def test_its_end_is_told(self):
+        teller = self.teller('echo one; printf two; exit 3')
+        self.assertEqual('one', teller.line(60.0))
+        error = self.assertRaises(errors.CommandFailed, teller.line, 60.0)
+        self.assertEqual((3, 'two'), (error.rc, error.stdout))
+        self.assertRaises(OSError, run.Teller, ('/no/such/program',))

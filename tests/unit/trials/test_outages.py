@@ -12,9 +12,11 @@
 
 """What a check sees while GPFS is away from its host."""
 
+import contextlib
 import errno
 import os
 import signal
+import sys
 from unittest import mock
 
 from nova_gpfs.sim import switches
@@ -65,8 +67,14 @@ class OutagesTest(served.ServedTestCase):
         own = findings.pop(outages.TRIALS[outage].name)
         self.assertEqual({base.SKIPPED},
                          {one.state for one in findings.values()})
-        os.unlink(path)
+        self.heal()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
         return own
+
+    def instead(self, program):
+        """Let something else be run than what opens the file."""
+        return mock.patch.object(outages, '_OPEN', program)
 
     def test_each_position_of_the_switches_is_told(self):
         for outage, state in STATES.items():
@@ -93,11 +101,52 @@ class OutagesTest(served.ServedTestCase):
         self.assertEqual((base.WORKS, 'hangs'), (found.state, found.answer))
 
     def test_an_errno_that_nobody_knows_is_to_be_sent(self):
-        with mock.patch.object(outages, '_OPEN', outages._OPEN.replace(
-                'os.close(', f'raise OSError({errno.EIO}, "")\n    '
+        with self.instead(outages._OPEN.replace(
+                'os.close(', f'raise OSError({errno.EIO}, "")\n        '
                 'os.close(')):
             found = self.watch('expelled', seconds=1.0)
         self.assertEqual((base.UNKNOWN, 'EIO'), (found.state, found.answer))
+
+    def test_nor_is_one_forgotten_that_comes_after_a_known_one(self):
+        with self.instead('import time\n'
+                          'print("ENODEV\\nEIO", flush=True)\n'
+                          'time.sleep(60)'):
+            found = self.watch('expelled', seconds=1.0)
+        self.assertEqual((base.UNKNOWN, 'EIO', 'ENODEV, then EIO, then hangs'),
+                         (found.state, found.answer, found.detail))
+
+    def test_a_program_that_ends_is_no_outage(self):
+        for program in ('import sys; sys.exit(3)', 'print("opened")'):
+            with self.instead(program):
+                found = self.watch('expelled')
+            self.assertEqual((base.UNKNOWN, ''), (found.state, found.answer))
+            self.assertIn('exit code', found.detail)
+            self.assertFalse(self.own.is_out_of_reach)
+        with mock.patch.object(sys, 'executable', '/no/such/program'):
+            found = self.watch('expelled')
+        self.assertEqual(base.UNKNOWN, found.state)
+        self.assertIn('ENOENT', found.detail)
+
+    def test_a_file_that_cannot_be_made_is_a_finding(self):
+        self.own.path += '/missing'
+        found = self.watch('expelled', self.fail)
+        self.assertEqual(base.UNKNOWN, found.state)
+        self.assertIn('ENOENT', found.detail)
+
+    def test_what_is_away_at_the_end_is_left_alone(self):
+        with mock.patch.object(outages, '_OPEN_SECONDS', 1.0), \
+                scratch.below(self.own.path, NODE, 60.0) as own:
+            mine, self.own = self.own, own
+            for _answer in outages.watch(own, 'no-quorum', 3.0, lambda text: (
+                    self.face.server.send_signal(signal.SIGSTOP))):
+                pass
+            self.assertTrue(own.is_out_of_reach)
+        # All of it happened while nothing there answered.
+        self.assertFalse(own.is_gone())
+        self.heal()
+        self.assertEqual(['made-by', 'outage'], sorted(os.listdir(own.path)))
+        self.assertTrue(scratch.remove(own.path))
+        self.own = mine
 
     def test_nothing_is_found_where_nothing_happens(self):
         found = self.watch('expelled', seconds=1.0)
