@@ -105,12 +105,10 @@ class Draft:
             _give(file, found, self._owner)
         finally:
             os.close(file)
-        try:
+        with _absent(self._target) as name:
             renaming.to_free_name(
-                self._name, os.path.basename(self._target),
-                source_directory=self.room, target_directory=self._directory)
-        except FileExistsError:
-            raise errors.AlreadyExists(self._target) from None
+                self._name, name, source_directory=self.room,
+                target_directory=self._directory)
         self._is_published = True
 
     def forget(self) -> None:
@@ -124,9 +122,17 @@ def require_absent(directory: int, path: str) -> None:
 
     :raises errors.AlreadyExists: there is something of that name
     """
-    with contextlib.suppress(FileNotFoundError):
-        os.lstat(os.path.basename(path), dir_fd=directory)
-        raise errors.AlreadyExists(path)
+    with _absent(path) as name:
+        renaming.require_free(name, directory)
+
+
+@contextlib.contextmanager
+def _absent(path: str) -> Iterator[str]:
+    """Give the name of a file; that it is taken is an error of ours."""
+    try:
+        yield os.path.basename(path)
+    except FileExistsError:
+        raise errors.AlreadyExists(path) from None
 
 
 def runs_as_another(found: os.stat_result) -> bool:

@@ -44,12 +44,16 @@ def to_free_name(source: str, target: str, *, source_directory: int,
     """
     if not _renamed(source, target, source_directory, target_directory):
         with _looking:
-            _require_free(target, target_directory)
+            require_free(target, target_directory)
             os.rename(source, target, src_dir_fd=source_directory,
                       dst_dir_fd=target_directory)
 
 
-def _require_free(name: str, directory: int) -> None:
+def require_free(name: str, directory: int) -> None:
+    """Refuse a name that something in an open directory has.
+
+    :raises FileExistsError: there is something of that name
+    """
     try:
         os.lstat(name, dir_fd=directory)
     except FileNotFoundError:

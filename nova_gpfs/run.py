@@ -20,7 +20,6 @@ environment of its own. What it starts is ended with it at the time limit.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import pwd
@@ -29,7 +28,7 @@ import shlex
 import signal
 import subprocess
 import time
-from typing import Any
+from typing import Any, cast, IO
 
 from oslo_log import log as logging
 
@@ -157,6 +156,7 @@ class Teller:
         """``argv`` begins with an absolute path; raises OSError."""
         self.argv = argv
         self._process = _start(argv)
+        self._output = cast(IO[bytes], self._process.stdout).fileno()
         self._said = b''
 
     def line(self, seconds: float) -> str:
@@ -165,12 +165,10 @@ class Teller:
         :raises errors.TimedOut: there is none within so many seconds
         :raises errors.CommandFailed: the program has ended
         """
-        assert self._process.stdout is not None  # nosec B101
-        file = self._process.stdout.fileno()
         while b'\n' not in self._said:
-            if not select.select([file], [], [], seconds)[0]:
+            if not select.select([self._output], [], [], seconds)[0]:
                 raise errors.TimedOut(self.argv, seconds)
-            more = os.read(file, 4096)
+            more = os.read(self._output, 4096)
             if not more:
                 raise errors.CommandFailed(self.argv, self._process.wait(),
                                            os.fsdecode(self._said), '')
@@ -179,10 +177,8 @@ class Teller:
         return os.fsdecode(line)
 
     def end(self) -> None:
-        """End the program; one that waits for a disk is not waited for."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.poll()
+        """End the program; one that waits for a disk takes a moment more."""
+        _end(self._process)
 
 
 def _output(process: subprocess.Popen[bytes], argv: tuple[str, ...],

@@ -109,7 +109,7 @@ def _watched(trial: base.Trial, own: scratch.Scratch, seconds: float,
         with open(path, 'xb') as file:
             file.write(base.CONTENT)
         with contextlib.ExitStack() as stack:
-            # Before anybody is asked to do anything, see there.
+            # Before anybody is asked to do anything, see run.Teller.
             teller = run.Teller((sys.executable, '-I', '-c', _OPEN, path))
             stack.callback(teller.end)
             say(f'Within {seconds:.0f} s: {what_to_do}')

@@ -78,6 +78,7 @@ def below(directory: str, host: str, left_age: float) -> Iterator[Scratch]:
         sweep(directory, host, left_age, path)
         yield own
     finally:
+        # What is open goes with this process: to close it may take for ever.
         if not own.is_out_of_reach:
             with _undisturbed():
                 remove(path)

@@ -39,7 +39,7 @@ storage pool name:    system
 fileset name:         root
 snapshot name:
 """
-_UNKNOWN = model.Result(1, '', 'mmclone: Boo')
+_UNKNOWN = model.Result(1, '', 'mmclone: No such file or directory')
 _DOWN = model.Result(1, '', 'mmclone: GPFS is down on this node.')
 
 
@@ -123,6 +123,7 @@ class PinningTest(base.BaseTestCase):
             self.assertFalse(ask(self.without_names))
 
     def test_a_refusal_that_passes_tells_nothing(self):
+        """Who finds the file by its name then has told that it does."""
         for ask in (self.to_look, self.to_change):
             self.pinning = pinning.Pinning()
             self.assertTrue(ask(self.answers(_UNKNOWN, None, None, None),
@@ -142,8 +143,7 @@ class PinningTest(base.BaseTestCase):
 
     def test_nothing_changes_while_it_cannot_be_told(self):
         lost = self.answers(_UNKNOWN, _UNKNOWN)
-        self.assertRaises(errors.CommandFailed, self.to_change, lost,
-                          'always')
+        self.assertRaises(errors.NoSuchFile, self.to_change, lost, 'always')
         with mock.patch.object(self, 'sample', side_effect=OSError):
             self.assertRaises(OSError, self.to_change, self.gpfs, 'always')
             self.assertTrue(self.to_change(self.gpfs))

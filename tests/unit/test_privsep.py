@@ -946,18 +946,25 @@ def _everything_to(uid):
 
 class TestFailures(PrivsepTestCase):
 
-    def test_every_one_crosses(self):
+    def test_every_one_can_cross(self):
         special = {errors.CommandFailed: (('mmclone',), 1, 'out', 'err'),
                    errors.TimedOut: (('mmclone',), 2.0)}
-        for kind in vars(errors).values():
+        for name, kind in vars(errors).items():
             if isinstance(kind, type):
                 error = kind(*special.get(kind, ('why',)))
-                with mock.patch('nova_gpfs.privsep._rebuild',
-                                side_effect=error):
-                    crossed = self.assertRaises(
-                        kind, privsep.run, mmlscluster.List())
+                crossed = privsep._FAILURES[name](*error.args)
                 self.assertEqual(
                     (kind, str(error)), (type(crossed), str(crossed)))
+
+    def test_what_is_only_met_on_the_way_crosses(self):
+        cfg.CONF.set_override('pin_paths', 'always', 'gpfs')
+        seal = mmclone.Seal(self.file('disk'))
+        for kind, script in (
+                (errors.NotReady,
+                 'echo "mmclone: GPFS is down on this node." >&2; exit 1'),
+                (errors.OutputNotUnderstood, 'echo Boo')):
+            self.program('mmclone', script)
+            self.assertRaises(kind, privsep.run, seal)
 
 
 class TestContext(PrivsepTestCase):

@@ -12,9 +12,11 @@
 
 """A file is renamed to a free name, or not at all."""
 
+import ctypes
 import errno
 import os
 import pathlib
+import types
 from unittest import mock
 
 import fixtures
@@ -65,11 +67,14 @@ class RenamingTest(base.BaseTestCase):
     def refuse_flags(self, number):
         """Let the file system know no flags, as an old one does."""
         def renameat2(*_arguments):
-            renaming.ctypes.set_errno(number)
+            ctypes.set_errno(number)
             return -1
 
+        self.have_library(types.SimpleNamespace(renameat2=renameat2))
+
+    def have_library(self, library):
         self.useFixture(fixtures.MonkeyPatch(
-            'nova_gpfs.renaming._function', lambda: renameat2))
+            'ctypes.CDLL', lambda _path, use_errno: library))
 
     def test_the_kernel_looks(self):
         with mock.patch('os.rename', side_effect=AssertionError), \
@@ -86,8 +91,7 @@ class RenamingTest(base.BaseTestCase):
             self.target().rename(self.rooms[0][0] / 'new')
 
     def test_where_the_c_library_has_no_such_call_we_do(self):
-        self.useFixture(fixtures.MonkeyPatch(
-            'nova_gpfs.renaming._function', lambda: None))
+        self.have_library(types.SimpleNamespace())
         self.assertRefused()
         self.assertRenamed()
 
