@@ -97,15 +97,21 @@ class Pinning:
             return False
         known = (self._by_queries if self._by_changes is None
                  else self._by_changes)
-        held = [each for each in names.items() if _is_file(each[1])]
-        if known is None and held:
-            try:
-                known = self._by_queries = _are_taken(transport, *held[0])
-            except errors.TimedOut:
-                raise
-            except errors.GpfsError as error:
-                LOG.debug('Whether names are taken is not known: %s', error)
+        if known is None:
+            known = self._by_queries = _tell(transport, names)
         return _is_wanted(choice, known)
+
+
+def _tell(transport: base.Transport, names: Mapping[str, str]) -> bool | None:
+    """Return whether commands take names, None if a query cannot tell."""
+    held = [each for each in names.items() if _is_file(each[1])]
+    try:
+        return _are_taken(transport, *held[0]) if held else None
+    except errors.TimedOut:
+        raise
+    except errors.GpfsError as error:
+        LOG.debug('Whether names are taken is not known: %s', error)
+        return None
 
 
 def _is_wanted(choice: str, are_taken: bool | None) -> bool:

@@ -174,8 +174,10 @@ def _keep_number() -> None:
         try:
             os.setsid()
         except PermissionError:
-            raise errors.NotPermitted(
-                'the privileged daemon leads a process group') from None
+            # Unless another thread has just done it.
+            if os.getsid(0) != os.getpid():
+                raise errors.NotPermitted(
+                    'the privileged daemon leads a process group') from None
 
 
 # None of them is left out: dataclasses and unknown exceptions do not cross.

@@ -542,6 +542,27 @@ class TestSwap(PrivsepTestCase):
         self.assertEqual([], os.listdir(self.room()))
 
 
+class TestNumber(PrivsepTestCase):
+    """The daemon leads a session (tests.contract.test_privsep: what for)."""
+
+    def leader(self, *sessions):
+        """Let this process be in these sessions, one look after the other."""
+        pid = os.getpid()
+        self.useFixture(fixtures.MonkeyPatch('os.setsid', mock.Mock(
+            side_effect=PermissionError)))
+        self.useFixture(fixtures.MonkeyPatch('os.getsid', mock.Mock(
+            side_effect=[pid if each else 1 for each in sessions])))
+
+    def test_of_two_threads_one_makes_it(self):
+        self.leader(False, True)
+        self.assertEqual(0, privsep.run(mmlscluster.List()).rc)
+
+    def test_a_process_that_cannot_lead_one_runs_nothing(self):
+        self.leader(False, False)
+        self.assertRaises(errors.NotPermitted, privsep.run,
+                          mmlscluster.List())
+
+
 class TestForgedRequests(PrivsepTestCase):
     """Requests that only a caller other than ``privsep.run`` can make."""
 
