@@ -118,15 +118,20 @@ def real_path(state: store.Store, path: str) -> str:
 
 
 def _other_name(link: str, text: str) -> str:
-    """Return a path of an open file whose own one is gone, if it is there."""
+    """Return a path of an open file whose own one is gone, if it is there.
+
+    The kernel tells its inode (proc(5), fdinfo); a FUSE server would be asked
+    for the attributes by the name that is gone.
+    """
     directory = os.path.dirname(text)
     try:
-        wanted = os.stat(link)
+        with open(link.replace('/fd/', '/fdinfo/')) as file:
+            inode = dict(line.split(None, 1) for line in file)['ino:']
         for name in os.listdir(directory):
             path = os.path.join(directory, name)
-            if os.path.samestat(os.lstat(path), wanted):
+            if os.lstat(path).st_ino == int(inode):
                 return path
-    except OSError:
+    except (KeyError, OSError):
         pass
     return text
 
