@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Every trial, on simulated clusters whose switches stand both ways."""
 """All trials, with every switch of the simulator in every position."""
 
 import os
